@@ -1,0 +1,83 @@
+"""Read a TOML file once into a frozen, typed struct. Unknown keys and wrong types are errors, never defaults."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from runtime.errors import ConfigError
+
+T = TypeVar("T")
+MAX_BYTES = 1_000_000  # a configuration is written by hand; anything larger is a mistake
+
+
+class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Base of every configuration table."""
+
+
+def load(path: Path, kind: type[T]) -> T:
+    """Return the file as `kind`. Raises ConfigError with one sentence: file, key, expected, got, what next."""
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: there is no such file; give the path of an existing configuration") from None
+    except OSError as e:
+        raise ConfigError(f"{path}: cannot be read ({e.strerror}); check the path and its permissions") from e
+    if len(raw) > MAX_BYTES:
+        raise ConfigError(f"{path}: {len(raw)} bytes; a configuration has at most {MAX_BYTES}")
+    try:
+        plain = tomllib.loads(raw.decode("utf-8"))
+    except UnicodeDecodeError as e:
+        raise ConfigError(f"{path}: byte {e.start} is not UTF-8; save the file as UTF-8") from e
+    except tomllib.TOMLDecodeError as e:
+        raise ConfigError(f"{path}: not valid TOML: {e}") from e
+    return check(plain, kind, str(path))
+
+
+def check(plain: object, kind: type[T], source: str) -> T:
+    """Convert parsed TOML to `kind`; the same errors as `load`, with `source` in front."""
+    try:
+        return msgspec.convert(plain, kind, strict=True)
+    except msgspec.ValidationError as e:
+        raise ConfigError(f"{source}: {_explain(str(e), plain)}") from None
+
+
+def _explain(message: str, plain: object) -> str:
+    text, _, where = message.partition(" - at `")
+    key = where.rstrip("`").removeprefix("$").removeprefix(".") or "(top level)"
+    if unknown := re.fullmatch(r"Object contains unknown field `(.+)`", text):
+        name = unknown[1] if key == "(top level)" else f"{key}.{unknown[1]}"
+        return f"{name}: this key is not known; remove it or correct its spelling"
+    if missing := re.fullmatch(r"Object missing required field `(.+)`", text):
+        name = missing[1] if key == "(top level)" else f"{key}.{missing[1]}"
+        return f"{name}: this key is missing; add it"
+    got = _look_up(plain, key)
+    shown = "" if got is _NOTHING else f", got {_cap(got)}"
+    return f"{key}: {text[0].lower()}{text[1:]}{shown}; correct the value"
+
+
+_NOTHING = object()
+_STEP = re.compile(r"([^.\[\]]+)|\[(\d+|\.\.\.)\]")
+
+
+def _look_up(plain: object, key: str) -> object:
+    """Follow `a.b[0].c` through parsed TOML; _NOTHING where it cannot be followed."""
+    for name, index in _STEP.findall(key):
+        if name and isinstance(plain, dict) and name in plain:
+            plain = plain[name]
+        elif index.isdigit() and isinstance(plain, list) and int(index) < len(plain):
+            plain = plain[int(index)]
+        else:
+            return _NOTHING
+    return plain
+
+
+def _cap(value: object) -> str:
+    if isinstance(value, dict | list):
+        return "a table" if isinstance(value, dict) else "a list"
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
