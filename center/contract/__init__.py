@@ -1,0 +1,1 @@
+"""The reporting contract: event catalogue, frames, topics. Pure: no I/O, no clocks, nothing else of ours."""

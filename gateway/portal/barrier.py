@@ -1,0 +1,136 @@
+"""A vehicle barrier as a table. "Moved" is believed only after a limit switch says so; lowering is a held signal that
+is on in exactly one state and never while the loop is occupied (anti-smash)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class BarrierState(StrEnum):
+    """Where the arm is, and what it waits for."""
+
+    LOWERED = "lowered"
+    RAISING = "raising"  # told to rise, limit switch not reached
+    RAISED = "raised"  # up, waiting for the vehicle
+    PASSING = "passing"  # up, a vehicle stands on the loop
+    CLEARED = "cleared"  # up, the loop is free again, lowers at the deadline
+    LOWERING = "lowering"  # the lower signal is held
+    FAILED = "failed"  # told to move, no feedback in time
+
+
+class BarrierEvent(StrEnum):
+    """What can happen to a barrier."""
+
+    ADMIT = "admit"
+    AT_TOP = "at-top"
+    AT_BOTTOM = "at-bottom"
+    LOOP_OCCUPIED = "loop-occupied"
+    LOOP_FREE = "loop-free"
+    TIMEOUT = "timeout"
+
+
+class BarrierEffect(StrEnum):
+    """What the caller does."""
+
+    RAISE = "raise"
+    REPORT_OPENED = "opened"
+    REPORT_CLOSED = "closed"
+    REPORT_FAILED = "failed"
+
+
+_S, _E, _F = BarrierState, BarrierEvent, BarrierEffect
+_NOTHING: tuple[BarrierEffect, ...] = ()
+
+# (state, event) -> (next state, effects)
+TABLE: dict[tuple[BarrierState, BarrierEvent], tuple[BarrierState, tuple[BarrierEffect, ...]]] = {
+    (_S.LOWERED, _E.ADMIT): (_S.RAISING, (_F.RAISE,)),
+    (_S.LOWERED, _E.AT_TOP): (_S.RAISED, (_F.REPORT_OPENED,)),  # raised by hand or by its own controller
+    (_S.LOWERED, _E.AT_BOTTOM): (_S.LOWERED, _NOTHING),
+    (_S.LOWERED, _E.LOOP_OCCUPIED): (_S.LOWERED, _NOTHING),
+    (_S.LOWERED, _E.LOOP_FREE): (_S.LOWERED, _NOTHING),
+    (_S.LOWERED, _E.TIMEOUT): (_S.LOWERED, _NOTHING),
+    (_S.RAISING, _E.ADMIT): (_S.RAISING, _NOTHING),
+    (_S.RAISING, _E.AT_TOP): (_S.RAISED, (_F.REPORT_OPENED,)),
+    (_S.RAISING, _E.AT_BOTTOM): (_S.RAISING, _NOTHING),
+    (_S.RAISING, _E.LOOP_OCCUPIED): (_S.RAISING, _NOTHING),
+    (_S.RAISING, _E.LOOP_FREE): (_S.RAISING, _NOTHING),
+    (_S.RAISING, _E.TIMEOUT): (_S.FAILED, (_F.REPORT_FAILED,)),
+    (_S.RAISED, _E.ADMIT): (_S.RAISED, _NOTHING),
+    (_S.RAISED, _E.AT_TOP): (_S.RAISED, _NOTHING),
+    (_S.RAISED, _E.AT_BOTTOM): (_S.LOWERED, (_F.REPORT_CLOSED,)),
+    (_S.RAISED, _E.LOOP_OCCUPIED): (_S.PASSING, _NOTHING),
+    (_S.RAISED, _E.LOOP_FREE): (_S.CLEARED, _NOTHING),
+    (_S.RAISED, _E.TIMEOUT): (_S.LOWERING, _NOTHING),
+    (_S.PASSING, _E.ADMIT): (_S.PASSING, _NOTHING),
+    (_S.PASSING, _E.AT_TOP): (_S.PASSING, _NOTHING),
+    (_S.PASSING, _E.AT_BOTTOM): (_S.LOWERED, (_F.REPORT_CLOSED,)),
+    (_S.PASSING, _E.LOOP_OCCUPIED): (_S.PASSING, _NOTHING),
+    (_S.PASSING, _E.LOOP_FREE): (_S.CLEARED, _NOTHING),
+    (_S.PASSING, _E.TIMEOUT): (_S.PASSING, _NOTHING),
+    (_S.CLEARED, _E.ADMIT): (_S.RAISED, _NOTHING),
+    (_S.CLEARED, _E.AT_TOP): (_S.CLEARED, _NOTHING),
+    (_S.CLEARED, _E.AT_BOTTOM): (_S.LOWERED, (_F.REPORT_CLOSED,)),
+    (_S.CLEARED, _E.LOOP_OCCUPIED): (_S.PASSING, _NOTHING),
+    (_S.CLEARED, _E.LOOP_FREE): (_S.CLEARED, _NOTHING),
+    (_S.CLEARED, _E.TIMEOUT): (_S.LOWERING, _NOTHING),
+    (_S.LOWERING, _E.ADMIT): (_S.RAISING, (_F.RAISE,)),
+    (_S.LOWERING, _E.AT_TOP): (_S.LOWERING, _NOTHING),
+    (_S.LOWERING, _E.AT_BOTTOM): (_S.LOWERED, (_F.REPORT_CLOSED,)),
+    (_S.LOWERING, _E.LOOP_OCCUPIED): (_S.RAISING, (_F.RAISE,)),
+    (_S.LOWERING, _E.LOOP_FREE): (_S.LOWERING, _NOTHING),
+    (_S.LOWERING, _E.TIMEOUT): (_S.FAILED, (_F.REPORT_FAILED,)),
+    (_S.FAILED, _E.ADMIT): (_S.RAISING, (_F.RAISE,)),
+    (_S.FAILED, _E.AT_TOP): (_S.RAISED, (_F.REPORT_OPENED,)),
+    (_S.FAILED, _E.AT_BOTTOM): (_S.LOWERED, (_F.REPORT_CLOSED,)),
+    (_S.FAILED, _E.LOOP_OCCUPIED): (_S.FAILED, _NOTHING),
+    (_S.FAILED, _E.LOOP_FREE): (_S.FAILED, _NOTHING),
+    (_S.FAILED, _E.TIMEOUT): (_S.FAILED, _NOTHING),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BarrierTimes:
+    """Longest travel, wait after the loop is free, and wait for a vehicle that never comes, ms."""
+
+    travel_ms: int
+    lower_after_ms: int
+    no_passage_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Barrier:
+    """A barrier now; times are on the monotonic clock that `step` is given."""
+
+    state: BarrierState = BarrierState.LOWERED
+    since_ms: int = 0
+    deadline_ms: int | None = None
+    loop_occupied: bool = False
+
+    @property
+    def lower_held(self) -> bool:
+        """Whether the lower signal is on. Off whenever the loop is occupied, whatever the state says."""
+        return self.state is BarrierState.LOWERING and not self.loop_occupied
+
+
+def step(
+    barrier: Barrier, event: BarrierEvent, times: BarrierTimes, now_ms: int
+) -> tuple[Barrier, tuple[BarrierEffect, ...]]:
+    """Apply one event. A TIMEOUT before the deadline changes nothing."""
+    if event is BarrierEvent.TIMEOUT and (barrier.deadline_ms is None or now_ms < barrier.deadline_ms):
+        return barrier, _NOTHING
+    occupied = {BarrierEvent.LOOP_OCCUPIED: True, BarrierEvent.LOOP_FREE: False}.get(event, barrier.loop_occupied)
+    state, effects = TABLE[barrier.state, event]
+    if state is BarrierState.RAISED and occupied:  # the vehicle already stands on the loop when the arm is up
+        state = BarrierState.PASSING
+    renewed = event is BarrierEvent.ADMIT and state is BarrierState.RAISED
+    if state is barrier.state and not renewed:
+        deadline = None if event is BarrierEvent.TIMEOUT else barrier.deadline_ms
+        return Barrier(state, barrier.since_ms, deadline, occupied), effects
+    after = {
+        BarrierState.RAISING: times.travel_ms,
+        BarrierState.RAISED: times.no_passage_ms,
+        BarrierState.CLEARED: times.lower_after_ms,
+        BarrierState.LOWERING: times.travel_ms,
+    }.get(state)
+    return Barrier(state, now_ms, None if after is None else now_ms + after, occupied), effects

@@ -1,0 +1,97 @@
+"""A door as a table: every (state, event) has one row. Timers are deadlines in the state; the caller waits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class DoorState(StrEnum):
+    """Where a door is."""
+
+    SECURE = "secure"  # closed and locked
+    RELEASED = "released"  # closed, may be pulled open until the deadline
+    OPEN = "open"  # opened after a release
+    HELD = "held"  # open for longer than allowed
+    FORCED = "forced"  # opened although nothing released it
+
+
+class DoorEvent(StrEnum):
+    """What can happen to a door."""
+
+    RELEASE = "release"  # a grant or an operator
+    EXIT_REQUEST = "exit-request"  # request-to-exit: leaving is always allowed
+    OPENED = "opened"  # contact
+    CLOSED = "closed"  # contact
+    TIMEOUT = "timeout"  # the state's deadline passed
+
+
+class DoorReport(StrEnum):
+    """What is worth an event."""
+
+    OPENED = "opened"
+    CLOSED = "closed"
+    FORCED = "forced"
+    HELD = "held"
+
+
+_S, _E, _R = DoorState, DoorEvent, DoorReport
+
+# (state, event) -> (next state, report)
+TABLE: dict[tuple[DoorState, DoorEvent], tuple[DoorState, DoorReport | None]] = {
+    (_S.SECURE, _E.RELEASE): (_S.RELEASED, None),
+    (_S.SECURE, _E.EXIT_REQUEST): (_S.RELEASED, None),
+    (_S.SECURE, _E.OPENED): (_S.FORCED, _R.FORCED),
+    (_S.SECURE, _E.CLOSED): (_S.SECURE, None),
+    (_S.SECURE, _E.TIMEOUT): (_S.SECURE, None),
+    (_S.RELEASED, _E.RELEASE): (_S.RELEASED, None),
+    (_S.RELEASED, _E.EXIT_REQUEST): (_S.RELEASED, None),
+    (_S.RELEASED, _E.OPENED): (_S.OPEN, _R.OPENED),
+    (_S.RELEASED, _E.CLOSED): (_S.RELEASED, None),
+    (_S.RELEASED, _E.TIMEOUT): (_S.SECURE, None),
+    (_S.OPEN, _E.RELEASE): (_S.OPEN, None),
+    (_S.OPEN, _E.EXIT_REQUEST): (_S.OPEN, None),
+    (_S.OPEN, _E.OPENED): (_S.OPEN, None),
+    (_S.OPEN, _E.CLOSED): (_S.SECURE, _R.CLOSED),
+    (_S.OPEN, _E.TIMEOUT): (_S.HELD, _R.HELD),
+    (_S.HELD, _E.RELEASE): (_S.HELD, None),
+    (_S.HELD, _E.EXIT_REQUEST): (_S.HELD, None),
+    (_S.HELD, _E.OPENED): (_S.HELD, None),
+    (_S.HELD, _E.CLOSED): (_S.SECURE, _R.CLOSED),
+    (_S.HELD, _E.TIMEOUT): (_S.HELD, None),
+    (_S.FORCED, _E.RELEASE): (_S.FORCED, None),
+    (_S.FORCED, _E.EXIT_REQUEST): (_S.FORCED, None),
+    (_S.FORCED, _E.OPENED): (_S.FORCED, None),
+    (_S.FORCED, _E.CLOSED): (_S.SECURE, _R.CLOSED),
+    (_S.FORCED, _E.TIMEOUT): (_S.FORCED, None),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DoorTimes:
+    """How long a release lasts and how long the door may stay open, ms."""
+
+    unlock_ms: int
+    held_open_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """A door now. `since_ms` and `deadline_ms` are on the monotonic clock that `step` is given."""
+
+    state: DoorState = DoorState.SECURE
+    since_ms: int = 0
+    deadline_ms: int | None = None
+
+
+def step(door: Door, event: DoorEvent, times: DoorTimes, now_ms: int) -> tuple[Door, DoorReport | None]:
+    """Apply one event. A repeated release renews the deadline; a TIMEOUT before the deadline changes nothing."""
+    if event is DoorEvent.TIMEOUT and (door.deadline_ms is None or now_ms < door.deadline_ms):
+        return door, None
+    state, report = TABLE[door.state, event]
+    renewed = state is DoorState.RELEASED and event in (DoorEvent.RELEASE, DoorEvent.EXIT_REQUEST)
+    if state is door.state and not renewed:
+        deadline = None if event is DoorEvent.TIMEOUT else door.deadline_ms
+        return Door(state, door.since_ms, deadline), report
+    after = {DoorState.RELEASED: times.unlock_ms, DoorState.OPEN: times.held_open_ms}.get(state)
+    return Door(state, now_ms, None if after is None else now_ms + after), report
