@@ -1,0 +1,1 @@
+"""SQLite: the journal that is also the outbox, holders' names, policy documents. Core is the only writer."""

@@ -1,0 +1,132 @@
+"""Read-only queries over the journal, for pages and reports. Synchronous; callers use a thread."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from center.contract.catalogue import AnyEventData, entry
+from gateway.access import reasons
+from gateway.errors import StoreError
+from gateway.model import Language, Reason
+from gateway.store import database
+
+_decode = msgspec.msgpack.Decoder(AnyEventData).decode
+MAX_LIMIT = 500
+_NEWEST = """
+    SELECT seq, time_ms, clock_certain, data, plate, name_zh, name_en
+    FROM journal LEFT JOIN holder ON holder.id = journal.holder
+    WHERE (?1 IS NULL OR seq < ?1) AND (?2 IS NULL OR seq > ?2) AND (?3 IS NULL OR portal = ?3)
+    ORDER BY seq DESC LIMIT ?4
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEvent:
+    """One journal row as a person on the site may see it. `plate` and `holder_name` never leave the site."""
+
+    seq: int
+    time_ms: int
+    clock_certain: bool
+    type: str
+    severity: str
+    portal: str | None
+    point: str | None
+    title_zh: str
+    title_en: str
+    credential: str | None
+    reason: str | None
+    reason_zh: str | None
+    reason_en: str | None
+    holder_name: dict[str, str] | None
+    plate: str | None
+    acked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class JournalCounts:
+    """How much was made, and how much of it the center has."""
+
+    epoch: str
+    made: int
+    acked_upto: int
+    by_type: dict[str, int]
+
+
+class JournalReading:
+    """Queries over one gateway's database. Opens it at first use, so that pages may start before core."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._open: sqlite3.Connection | None = None
+        self._lock = threading.Lock()  # callers come from a pool of threads
+
+    def newest(
+        self,
+        *,
+        limit: int = 50,
+        before_seq: int | None = None,
+        after_seq: int | None = None,
+        portal: str | None = None,
+    ) -> list[RecordedEvent]:
+        """Events, newest first, at most `limit` (capped at MAX_LIMIT). Raises StoreError."""
+        with self._lock:
+            acked = int(self._query("SELECT value FROM meta WHERE key = 'acked_upto'")[0][0])
+            rows = self._query(
+                _NEWEST,
+                (before_seq, after_seq, portal, max(1, min(limit, MAX_LIMIT))),
+            )
+        return [_recorded(row, acked) for row in rows]
+
+    def counts(self) -> JournalCounts:
+        """Totals of the present epoch. Raises StoreError."""
+        with self._lock:
+            meta = dict(self._query("SELECT key, value FROM meta"))
+            by_type = dict(self._query("SELECT type, count(*) FROM journal GROUP BY type"))
+            made = int(self._query("SELECT coalesce(max(seq), 0) FROM journal")[0][0])
+        return JournalCounts(meta["epoch"], made, int(meta["acked_upto"]), by_type)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            if self._open is not None:
+                self._open.close()
+                self._open = None
+
+    def _query(self, sql: str, values: tuple[object, ...] = ()) -> list[tuple]:  # type: ignore[type-arg]
+        try:
+            if self._open is None:
+                self._open = database.open_for_reading(self._file)
+            return self._open.execute(sql, values).fetchall()
+        except sqlite3.Error as e:
+            raise StoreError(f"{self._file}: cannot be read ({e}); is the gateway's core running?") from e
+
+
+def _recorded(row: tuple, acked_upto: int) -> RecordedEvent:  # type: ignore[type-arg]
+    seq, time_ms, certain, body, plate, name_zh, name_en = row
+    data = _decode(body)
+    about = entry(data)
+    reason = getattr(data, "reason", None)
+    known = Reason(reason) if reason in Reason.__members__.values() else None
+    return RecordedEvent(
+        seq=seq,
+        time_ms=time_ms,
+        clock_certain=bool(certain),
+        type=about.type,
+        severity=about.severity,
+        portal=getattr(data, "portal", None),
+        point=getattr(data, "point", None) or getattr(data, "camera", None) or getattr(data, "device", None),
+        title_zh=about.title_zh,
+        title_en=about.title_en,
+        credential=getattr(data, "credential", None),
+        reason=reason,
+        reason_zh=reasons.sentence(known, Language.ZH) if known else None,
+        reason_en=reasons.sentence(known, Language.EN) if known else None,
+        holder_name={"zh": name_zh, "en": name_en} if name_zh else None,
+        plate=plate,
+        acked=seq <= acked_upto,
+    )
