@@ -1,0 +1,99 @@
+"""A small site for the control loops: a clock that is moved by hand, a journal in memory, devices that note commands."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from gateway.access.policy import Credential, Holder, PortalPolicy, Rule, compile_policy
+from gateway.access.schedule import ALWAYS
+from gateway.access.tokens import pin_digest
+from gateway.control.judge import Judge
+from gateway.errors import DriverError, StoreError
+from gateway.model import Command, CredentialKind
+from gateway.ports import NewEntry
+
+SITE_KEY = bytes(range(32))
+
+
+class HandClock:
+    """Both clocks move only when a test moves them."""
+
+    certain = True
+
+    def __init__(self) -> None:
+        self.ms = 1_795_400_000_000
+
+    def now_ms(self) -> int:
+        return self.ms
+
+    def monotonic_ms(self) -> int:
+        return self.ms
+
+    def local(self) -> datetime:
+        return datetime.fromtimestamp(self.ms / 1000, ZoneInfo("Asia/Shanghai"))
+
+
+class Site:
+    """Everything that happened, in one list, so that order can be asserted: records and commands."""
+
+    def __init__(self) -> None:
+        self.happened: list[tuple[str, object]] = []
+        self.disk_full = False
+        self.device_gone = False
+        self.clock = HandClock()
+        policy = compile_policy(
+            1,
+            [Holder("lin", frozenset({"residents"}), {"zh": "林晓", "en": "Lin"})],
+            [
+                Credential(CredentialKind.CARD, "26:1", "lin"),
+                Credential(CredentialKind.PLATE, "京A12345", "lin"),
+                Credential(CredentialKind.PIN, pin_digest(SITE_KEY, "1234", "lin"), "lin"),
+            ],
+            [Rule("residents", frozenset({"lobby", "garage", "gate"}), ALWAYS)],
+            [
+                PortalPolicy("lobby", (frozenset({CredentialKind.CARD}),)),
+                PortalPolicy("garage", (frozenset({CredentialKind.CARD, CredentialKind.PIN}),)),
+                PortalPolicy("gate", (frozenset({CredentialKind.PLATE}),)),
+            ],
+        )
+        self.judge = Judge(policy, self.clock, SITE_KEY, self)
+
+    async def record(self, entries: Sequence[NewEntry]) -> None:
+        if self.disk_full:
+            raise StoreError("the disk is full")
+        await asyncio.sleep(0)  # a real commit gives the loop away
+        self.happened += [("record", entry) for entry in entries]
+
+    async def send(self, device: str, commands: Sequence[Command]) -> None:
+        if self.device_gone:
+            raise DriverError(f"{device} is gone")
+        self.happened += [("command", command) for command in commands]
+
+    @property
+    def facts(self) -> list[str]:
+        return [type(entry.data).__name__ for what, entry in self.happened if what == "record"]
+
+    @property
+    def commands(self) -> list[object]:
+        return [value for what, value in self.happened if what == "command"]
+
+
+@pytest.fixture
+def site() -> Site:
+    return Site()
+
+
+@pytest.fixture
+def settle():
+    """Let every task that can run do so, without waiting for time to pass."""
+
+    async def run() -> None:
+        for _ in range(50):
+            await asyncio.sleep(0)
+
+    return run
