@@ -1,0 +1,78 @@
+"""`zhian`: one command for every process and tool. Sub-commands are imported only when they are asked for."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import NoReturn
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("zhian.demo", "Run a whole virtual community and print where to look."),
+    "gateway": ("zhian.gateway", "Core of a gateway: decides at the door."),
+    "vision": ("zhian.vision", "The worker process that reads pictures."),
+    "web": ("zhian.web", "The property manager's pages."),
+    "center": ("zhian.center", "The district center: ingest, pages, subscribe."),
+    "broker": ("zhian.broker", "The embedded MQTT broker."),
+    "sim": ("zhian.sim", "The simulator: scenarios and the virtual world."),
+    "plate": ("zhian.plate", "Read plates from pictures."),
+    "models": ("zhian.models", "List and verify the models."),
+    "profile": ("zhian.profile", "List and check device profiles."),
+    "events": ("zhian.events", "The catalogue of events."),
+    "bench": ("zhian.bench", "Measure this machine against the budgets."),
+    "doctor": ("zhian.doctor", "Check every part and say what to do."),
+}
+
+
+def main() -> NoReturn:
+    """Entry point of the console script. Exit: 0 done, 1 the answer is no or the input is bad, 2 wrong usage."""
+    try:
+        import typer
+    except ModuleNotFoundError:
+        sys.exit("zhian: the command line needs an extra: pip install 'zhian[gateway]' (or center, sim)")
+    from runtime.errors import UserError
+
+    asked = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
+    app = build([asked] if asked in COMMANDS else [])
+    try:
+        app(standalone_mode=True)
+    except UserError as e:
+        fail(e)
+    except ExceptionGroup as group:  # a task of a running process failed; its sentence is what the person needs
+        matched, rest = group.split(UserError)
+        if matched is None or rest is not None:
+            raise
+        fail(_leaf(matched))
+    except typer.Abort:
+        sys.exit(1)
+    sys.exit(0)
+
+
+def build(loaded: list[str]):  # type: ignore[no-untyped-def]
+    """The Typer app; only the commands named in `loaded` are imported, the others are listed with their help."""
+    import typer
+
+    app = typer.Typer(
+        name="zhian",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        help="zhian (智安): the open security gateway of a residential community.",
+    )
+    for name, (module, text) in COMMANDS.items():
+        sub = importlib.import_module(module).app if name in loaded else typer.Typer()
+        if name not in loaded:
+            sub.callback(invoke_without_command=True)(lambda: None)
+        app.add_typer(sub, name=name, help=text)
+    return app
+
+
+def fail(error: BaseException) -> NoReturn:
+    """One sentence on stderr, exit 1."""
+    print(f"zhian: {error}", file=sys.stderr)
+    sys.exit(1)
+
+
+def _leaf(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

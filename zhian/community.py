@@ -1,0 +1,191 @@
+"""A whole simulated site and its district center as processes: what `zhian demo` and `zhian sim run` have in common."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from center.contract.catalogue import CATALOGUE, Severity
+from center.store.reading import EventReading
+from gateway.store.reading import JournalReading
+from runtime.errors import UserError
+from zhian.site_files import Ports, SiteFiles
+from zhian.supervisor import Command, Supervisor
+
+DRAIN_TIMEOUT_S = 15.0
+FIRST_PORTS = Ports(mqtt=1883, gateway_page=8080, center_page=8090, world_page=8070)
+ZHIAN = (sys.executable, "-m", "zhian")
+_ALARMS = (Severity.ALARM, Severity.LIFE_SAFETY)
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What was made, what arrived, and what it was about."""
+
+    events_made: int
+    events_stored: int
+    lost: int
+    duplicated: int
+    granted: int
+    denied: int
+    plates_read: int
+    alarms: int
+
+    def plain(self) -> dict[str, int]:
+        """As the JSON object of `zhian demo --json`."""
+        return asdict(self)
+
+
+def free_port() -> int:
+    """A loopback port that was free a moment ago."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+def taken(port: int) -> bool:
+    """Whether something listens on this loopback port."""
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            s.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+        return False
+
+
+class Community:
+    """Starts the processes in the order in which they need each other, and stops them so that nothing is lost."""
+
+    def __init__(self, files: SiteFiles, say: Callable[[str], None], page_token: str | None) -> None:
+        self.files = files
+        self._say = say
+        self._token = page_token
+        self.supervisor = Supervisor(files.folder, self._said)
+
+    def commands(self, *, loop: bool) -> list[Command]:
+        """Every process as a command line. Pages only where a token was given."""
+        f = self.files
+        gateway, center = ("--config", str(f.gateway_toml)), ("--config", str(f.center_toml))
+        pages = {"ZHIAN_PAGE_TOKEN": self._token} if self._token else {}
+        world = [*ZHIAN, "sim", "world", "--scenario", str(f.scenario), "--site", str(f.folder)]
+        world += ["--loop"] if loop else []
+        world += ["--port", str(f.ports.world_page)] if pages else []
+        commands = [
+            Command("broker", [*ZHIAN, "broker", "run", *center]),
+            Command("center", [*ZHIAN, "center", "run", *center]),
+            Command("world", world, pages),
+            Command("core", [*ZHIAN, "gateway", "run", *gateway]),
+            Command("vision", [*ZHIAN, "vision", "run", *gateway]),
+        ]
+        if pages:
+            commands.append(Command("center-page", [*ZHIAN, "center", "web", *center], pages))
+            commands.append(Command("gateway-page", [*ZHIAN, "web", "run", *gateway], pages))
+        return commands
+
+    async def start(self, commands: list[Command]) -> None:
+        """Start all, each when the one before is ready, saying how long it took. Raises UserError."""
+        for command in commands:
+            took_s = await self.supervisor.start(command)
+            self._say(f"  {command.name:<13} ready after {took_s:4.1f} s")
+
+    async def stop(self) -> Tally:
+        """Stop whatever makes events, wait until the center has everything, stop the rest, and count."""
+        await self.supervisor.stop("gateway-page", "world", "vision")
+        await self._drain()
+        await self.supervisor.stop("core")
+        await self._settle()
+        tally = await asyncio.to_thread(self.tally)
+        await self.supervisor.stop("center-page", "center", "broker")
+        await self.supervisor.stop()
+        return tally
+
+    def tally(self) -> Tally:
+        """Count in both databases. Whatever the center has not stored counts as lost."""
+        gateway, center = JournalReading(self.files.gateway_database), EventReading(self.files.center_database)
+        made = gateway.counts()
+        stored = center.counts()
+        gateway.close()
+        alarms = sum(made.by_type.get(e.type, 0) for e in CATALOGUE.values() if e.severity in _ALARMS)
+        return Tally(
+            events_made=made.made,
+            events_stored=stored.stored,
+            lost=max(0, made.made - stored.stored),
+            duplicated=stored.duplicated,
+            granted=made.by_type.get("zhian.access.granted", 0),
+            denied=made.by_type.get("zhian.access.denied", 0),
+            plates_read=made.by_type.get("zhian.vehicle.seen", 0),
+            alarms=alarms,
+        )
+
+    async def _drain(self) -> None:
+        """Wait until the gateway's journal is acknowledged to its end."""
+        reading = JournalReading(self.files.gateway_database)
+
+        def waiting() -> bool:
+            counts = reading.counts()
+            return counts.acked_upto < counts.made
+
+        await self._until(waiting)
+        reading.close()
+
+    async def _settle(self) -> None:
+        """Wait until the center has stored as much as was made."""
+        await self._until(lambda: self.tally().lost > 0)
+
+    async def _until(self, waiting: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + DRAIN_TIMEOUT_S
+        while time.monotonic() < deadline:
+            try:
+                if not await asyncio.to_thread(waiting):
+                    return
+            except UserError:
+                return  # the database was never made: there is nothing to wait for
+            await asyncio.sleep(0.05)
+
+    def _said(self, name: str, line: str) -> None:
+        """A page prints a new token when the first was used; everything else belongs to the logs."""
+        if line.startswith("PAGE ") and self._token is not None and self._token not in line:
+            self._say(f"  {line}")
+        with (self.files.log / f"{name}.out").open("a", encoding="utf-8") as log:
+            log.write(line + "\n")
+
+
+def stored_events(files: SiteFiles) -> list[dict[str, object]]:
+    """Everything the center stored, oldest first, with the names that events have at every egress."""
+    reading = EventReading(files.center_database)
+    found: list[dict[str, object]] = []
+    row = 0
+    while page := sorted(reading.newest(limit=500, after_row=row), key=lambda e: e.row):
+        row = page[-1].row
+        found += [
+            {
+                "id": f"{e.epoch}-{e.seq}",
+                "source": f"/{e.district}/{e.site}/{e.gateway}",
+                "type": e.type,
+                "subject": e.subject,
+                "time_ms": e.time_ms,
+                "severity": e.severity,
+                "data": e.data,
+            }
+            for e in page
+        ]
+    return found
+
+
+def check_platform() -> None:
+    """Refuse in one sentence where the demo cannot run."""
+    if sys.platform != "linux":
+        raise UserError(f"the simulated site needs Linux (pseudo-terminals, /proc), this is {sys.platform}; use Linux")
+
+
+def short_folder(folder: Path) -> None:
+    """Refuse a folder in which Unix sockets would not fit. Raises UserError."""
+    longest = len(str(folder / "run" / "notify-gateway-page"))
+    if longest > 107:  # sun_path, unix(7)
+        raise UserError(f"{folder}: this path is {longest - 107} characters too long for sockets; choose a shorter one")

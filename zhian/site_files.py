@@ -1,0 +1,237 @@
+"""From a scenario to everything a simulated site needs on disk: configurations, policy, keys, the nodes' files.
+
+This is what provisioning does for a real site, for a virtual one: each run makes its own keys and passwords.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from gateway.access.tokens import pin_digest
+from sim.scenario import Card, Group, Holder, Scenario
+
+DISTRICT, SITE, GATEWAY = "demo-district", "demo-site", "gw-1"
+NODE_PROFILE, BARRIER_PROFILE, CAMERA_PROFILE = "zhian-door-node", "generic-barrier-dry-contact", "folder-camera"
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Loopback ports of one simulated site."""
+
+    mqtt: int
+    gateway_page: int
+    center_page: int
+    world_page: int
+
+
+@dataclass(frozen=True, slots=True)
+class SiteFiles:
+    """Where the files of a simulated site are."""
+
+    folder: Path
+    gateway_toml: Path
+    center_toml: Path
+    scenario: Path
+    log: Path
+    ports: Ports
+
+    @property
+    def gateway_database(self) -> Path:
+        """The gateway's journal."""
+        return self.folder / "data" / "gateway.sqlite"
+
+    @property
+    def center_database(self) -> Path:
+        """The center's store."""
+        return self.folder / "center" / "center.sqlite"
+
+
+def write(scenario: Scenario, scenario_file: Path, folder: Path, ports: Ports, seed: int | None = None) -> SiteFiles:
+    """Lay out a fresh site in the empty `folder` (mode 0700: it holds keys). `seed` replaces the scenario's own."""
+    folder.chmod(0o700)
+    for name in ("run", "data", "keys", "nodes", "cameras", "center", "broker", "log"):
+        (folder / name).mkdir(mode=0o700)
+    site_key = secrets.token_bytes(32)
+    _secret(folder / "keys/site.key", site_key.hex())
+    passwords = {name: secrets.token_urlsafe(24) for name in ("gateway", "center")}
+    for name, password in passwords.items():
+        _secret(folder / f"keys/{name}.password", password)
+        _secret(folder / f"keys/{name}.client-id", f"{name}-{secrets.token_hex(8)}")
+    for door in scenario.door:
+        _secret(folder / f"keys/{door.reader}.scbk", secrets.token_hex(16))
+        _node(folder, door.reader, door.address)
+    for camera in scenario.camera:
+        (folder / "cameras" / camera.name).mkdir()
+    _secret(folder / "broker/users.json", json.dumps(_users(passwords)))
+    _toml(folder / "gateway.toml", _gateway(scenario, ports))
+    _toml(folder / "policy.toml", _policy(scenario, site_key))
+    _toml(folder / "center.toml", _center(ports))
+    played = folder / "scenario.toml"
+    _toml(played, tomllib.loads(scenario_file.read_text("utf-8")) | ({} if seed is None else {"seed": seed}))
+    return SiteFiles(folder, folder / "gateway.toml", folder / "center.toml", played, folder / "log", ports)
+
+
+def _secret(path: Path, text: str) -> None:
+    path.touch(mode=0o600)
+    path.write_text(text + "\n", "ascii")
+
+
+def _toml(path: Path, document: dict[str, Any]) -> None:
+    path.write_text(tomli_w.dumps(document), "utf-8")
+
+
+def _node(folder: Path, reader: str, address: int) -> None:
+    settings = {
+        "name": reader,
+        "bus": str(folder / "run" / f"node-{reader}"),
+        "pins": str(folder / "run" / "pins.sock"),
+        "address": address,
+        "scbk_file": str(folder / "keys" / f"{reader}.scbk"),
+        "serial": 1000 + address,
+    }
+    (folder / "nodes" / f"{reader}.json").write_text(json.dumps(settings, indent=1), "utf-8")
+
+
+def _users(passwords: dict[str, str]) -> list[dict[str, str]]:
+    place = {"district": DISTRICT, "site": SITE, "gateway": GATEWAY}
+    return [
+        {"username": "center", "password": passwords["center"], "role": "center"},
+        {"username": GATEWAY, "password": passwords["gateway"], "role": "gateway", **place},
+    ]
+
+
+def _label(zh: str, en: str) -> dict[str, str]:
+    return {"zh": zh, "en": en}
+
+
+def _gateway(scenario: Scenario, ports: Ports) -> dict[str, Any]:
+    return {
+        "site": {
+            "district": DISTRICT,
+            "site": SITE,
+            "gateway": GATEWAY,
+            "label": _label(scenario.title.zh, scenario.title.en),
+            "kind": "simulated",
+            "timezone": "Asia/Shanghai",
+            "site_key_file": "keys/site.key",
+        },
+        "paths": {"data": "data", "run": "run"},
+        "policy": {"file": "policy.toml"},
+        "simulation": {"pins": "run/pins.sock"},
+        "uplink": {
+            "mode": "mqtt",
+            "port": ports.mqtt,
+            "client_id_file": "keys/gateway.client-id",
+            "username": GATEWAY,
+            "password_file": "keys/gateway.password",
+        },
+        "web": {"port": ports.gateway_page},
+        "bus": [{"name": bus.name, "port": f"run/bus-{bus.name}", "baud": bus.baud} for bus in scenario.bus],
+        "reader": [
+            {
+                "name": door.reader,
+                "bus": door.bus,
+                "address": door.address,
+                "profile": NODE_PROFILE,
+                "key_file": f"keys/{door.reader}.scbk",
+            }
+            for door in scenario.door
+        ],
+        "door": [
+            {
+                "name": door.name,
+                "label": _label(door.label.zh, door.label.en),
+                "reader": door.reader,
+                "unlock_s": door.unlock_s,
+                "held_open_s": door.held_open_s,
+            }
+            for door in scenario.door
+        ],
+        "camera": [
+            {"name": camera.name, "profile": CAMERA_PROFILE, "source": f"folder:cameras/{camera.name}"}
+            for camera in scenario.camera
+        ],
+        "barrier": [
+            {
+                "name": barrier.name,
+                "label": _label(barrier.label.zh, barrier.label.en),
+                "profile": BARRIER_PROFILE,
+                "camera": barrier.camera,
+                "travel_s": barrier.travel_s * 3,
+                "pins": {
+                    "raise": barrier.pins.raise_,
+                    "lower": barrier.pins.lower,
+                    "raised": barrier.pins.raised,
+                    "lowered": barrier.pins.lowered,
+                    "loop": barrier.pins.loop,
+                },
+            }
+            for barrier in scenario.barrier
+        ],
+    }
+
+
+def _policy(scenario: Scenario, site_key: bytes) -> dict[str, Any]:
+    portals = [
+        {"name": door.name, "accepts": [["card", "pin"]] if door.pin else [["card"]]} for door in scenario.door
+    ] + [{"name": barrier.name, "accepts": [["plate"]]} for barrier in scenario.barrier]
+    credentials: list[dict[str, Any]] = []
+    for holder in scenario.holder:
+        credentials += [_card(holder, card) for card in holder.cards]
+        credentials += [{"holder": holder.id, "kind": "plate", "key": plate} for plate in holder.plates]
+        if holder.pin:
+            key = pin_digest(site_key, holder.pin, holder.id)
+            credentials.append({"holder": holder.id, "kind": "pin", "key": key})
+    return {
+        "version": 1,
+        "portal": portals,
+        "schedule": [schedule for group in scenario.group if (schedule := _schedule(group))],
+        "holder": [{"id": h.id, "name": _label(h.name.zh, h.name.en), "groups": [h.group]} for h in scenario.holder],
+        "credential": credentials,
+        "rule": [
+            {
+                "group": group.name,
+                "portals": list(group.portals),
+                "schedule": "always" if group.schedule == "always" else group.name,
+            }
+            for group in scenario.group
+        ],
+    }
+
+
+def _schedule(group: Group) -> dict[str, Any] | None:
+    if group.schedule == "always":
+        return None
+    spans = [{"days": list(p.days), "from": p.from_, "to": p.to} for p in group.schedule if not isinstance(p, str)]
+    return {"id": group.name, "span": spans}
+
+
+def _card(holder: Holder, card: Card) -> dict[str, Any]:
+    from datetime import UTC, datetime
+
+    credential: dict[str, Any] = {"holder": holder.id, "kind": "card", "key": f"{card.bits}:{card.number}"}
+    if card.state == "revoked":
+        credential["revoked"] = True
+    if card.state == "expired":
+        credential["valid_until"] = datetime(2026, 1, 1, tzinfo=UTC)
+    return credential
+
+
+def _center(ports: Ports) -> dict[str, Any]:
+    return {
+        "center": {"data": "center", "run": "run"},
+        "broker": {"port": ports.mqtt, "data": "broker", "users_file": "broker/users.json"},
+        "ingest": {
+            "username": "center",
+            "password_file": "keys/center.password",
+            "client_id_file": "keys/center.client-id",
+        },
+        "web": {"port": ports.center_page},
+    }

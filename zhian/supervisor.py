@@ -1,0 +1,160 @@
+"""Run the product's own command lines as systemd would: wait for READY, restart after a crash, stop in reverse order.
+
+Each child dies with this process (PR_SET_PDEATHSIG), so that nothing is left running even after kill -9.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from runtime.errors import UserError
+
+READY_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 10.0
+RESTART_AFTER_S = 0.5
+RESTARTS_PER_MINUTE = 5
+TAIL_LINES = 5
+PR_SET_PDEATHSIG = 1  # prctl(2)
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One process: its short name, its words, and what its environment has beyond ours."""
+
+    name: str
+    words: Sequence[str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+class Supervisor:
+    """Starts and keeps commands. `said` gets each line that a process writes to its standard output."""
+
+    def __init__(self, folder: Path, said: Callable[[str, str], None]) -> None:
+        self._folder = folder
+        self._said = said
+        self._running: dict[str, asyncio.subprocess.Process] = {}
+        self._keepers: dict[str, asyncio.Task[None]] = {}
+        self._stopping: set[str] = set()
+        self.crashes: list[str] = []
+
+    async def start(self, command: Command) -> float:
+        """Start and wait for READY=1; returns the seconds it took. Raises UserError with the end of its log."""
+        began = time.monotonic()
+        ready = asyncio.Event()
+        keeper = asyncio.create_task(self._keep(command, ready), name=command.name)
+        self._keepers[command.name] = keeper
+        waiting = asyncio.create_task(ready.wait())
+        await asyncio.wait({keeper, waiting}, timeout=READY_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+        if ready.is_set():
+            return time.monotonic() - began
+        waiting.cancel()
+        if keeper.done():
+            await keeper
+        raise UserError(f"{command.name} was not ready within {READY_TIMEOUT_S:.0f} s; {self._tail(command.name)}")
+
+    async def watch(self) -> None:
+        """Return never; raise UserError when a process crashes again and again."""
+        if self._keepers:
+            done, _ = await asyncio.wait(self._keepers.values(), return_when=asyncio.FIRST_COMPLETED)
+            for keeper in done:
+                await keeper
+        await asyncio.Event().wait()
+
+    def pid(self, name: str) -> int | None:
+        """The process now running under that name."""
+        process = self._running.get(name)
+        return process.pid if process else None
+
+    async def stop(self, *names: str) -> None:
+        """SIGTERM in the given order (all, newest first, without names), each waited for."""
+        for name in names or [*reversed(self._keepers)]:
+            keeper, process = self._keepers.pop(name, None), self._running.get(name)
+            self._stopping.add(name)
+            if process is not None and process.returncode is None:
+                process.terminate()
+                try:
+                    async with asyncio.timeout(STOP_TIMEOUT_S):
+                        await process.wait()
+                except TimeoutError:
+                    self.crashes.append(f"{name} did not stop within {STOP_TIMEOUT_S:.0f} s and was killed")
+                    process.kill()
+                    await process.wait()
+            if keeper is not None:
+                keeper.cancel()
+                await asyncio.gather(keeper, return_exceptions=True)
+
+    async def _keep(self, command: Command, ready: asyncio.Event) -> None:
+        starts: list[float] = []
+        while command.name not in self._stopping:
+            now = time.monotonic()
+            starts = [at for at in starts if now - at < 60] + [now]
+            if len(starts) > RESTARTS_PER_MINUTE:
+                raise UserError(f"{command.name} crashes again and again; {self._tail(command.name)}")
+            code = await self._run_once(command, ready)
+            if command.name in self._stopping:
+                return
+            if not ready.is_set():
+                raise UserError(f"{command.name} did not start; {self._tail(command.name)}")
+            self.crashes.append(f"{command.name} ended with {code} and was started again")
+            await asyncio.sleep(RESTART_AFTER_S)
+
+    async def _run_once(self, command: Command, ready: asyncio.Event) -> int:
+        path = self._folder / "run" / f"notify-{command.name}"
+        path.unlink(missing_ok=True)
+        loop = asyncio.get_running_loop()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as notify:
+            notify.bind(str(path))
+            loop.add_reader(notify, _take_notice, notify, ready)
+            try:
+                with self._log(command.name).open("ab") as log:
+                    process = await asyncio.create_subprocess_exec(
+                        *command.words,
+                        stdin=asyncio.subprocess.DEVNULL,
+                        stdout=asyncio.subprocess.PIPE,
+                        stderr=log,
+                        env={**os.environ, **command.environment, "NOTIFY_SOCKET": str(path)},
+                        start_new_session=True,  # Ctrl-C reaches us alone; we stop the others in order
+                        preexec_fn=_die_with_parent,
+                    )
+                self._running[command.name] = process
+                await self._relay(command.name, process)
+                return await process.wait()
+            finally:
+                loop.remove_reader(notify)
+
+    async def _relay(self, name: str, process: asyncio.subprocess.Process) -> None:
+        if process.stdout is None:
+            return
+        while line := await process.stdout.readline():
+            self._said(name, line.decode("utf-8", "replace").rstrip())
+
+    def _log(self, name: str) -> Path:
+        return self._folder / "log" / f"{name}.log"
+
+    def _tail(self, name: str) -> str:
+        lines = self._log(name).read_text("utf-8", "replace").splitlines() if self._log(name).exists() else []
+        end = " | ".join(lines[-TAIL_LINES:]) or "nothing"
+        return f"its log {self._log(name)} ends with: {end}"
+
+
+def _die_with_parent() -> None:
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _take_notice(notify: socket.socket, ready: asyncio.Event) -> None:
+    try:
+        message = notify.recv(4096)
+    except OSError:
+        return
+    if b"READY=1" in message.split(b"\n"):
+        ready.set()
