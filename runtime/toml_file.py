@@ -33,8 +33,10 @@ def load(path: Path, kind: type[T]) -> T:
         plain = tomllib.loads(raw.decode("utf-8"))
     except UnicodeDecodeError as e:
         raise ConfigError(f"{path}: byte {e.start} is not UTF-8; save the file as UTF-8") from e
-    except tomllib.TOMLDecodeError as e:
-        raise ConfigError(f"{path}: not valid TOML: {e}") from e
+    except RecursionError:
+        raise ConfigError(f"{path}: not valid TOML: nested too deeply; a configuration has a few levels") from None
+    except ValueError as e:  # TOMLDecodeError, or a number that Python refuses to convert
+        raise ConfigError(f"{path}: not valid TOML: {_printable(str(e))}") from e
     return check(plain, kind, str(path))
 
 
@@ -43,7 +45,7 @@ def check(plain: object, kind: type[T], source: str) -> T:
     try:
         return msgspec.convert(plain, kind, strict=True)
     except msgspec.ValidationError as e:
-        raise ConfigError(f"{source}: {_explain(str(e), plain)}") from None
+        raise ConfigError(f"{source}: {_explain(_printable(str(e)), plain)}") from None
 
 
 def _explain(message: str, plain: object) -> str:
@@ -56,8 +58,10 @@ def _explain(message: str, plain: object) -> str:
         name = missing[1] if key == "(top level)" else f"{key}.{missing[1]}"
         return f"{name}: this key is missing; add it"
     got = _look_up(plain, key)
-    shown = "" if got is _NOTHING else f", got {_cap(got)}"
-    return f"{key}: {text[0].lower()}{text[1:]}{shown}; correct the value"
+    shown = "" if got is _NOTHING else _cap(got)
+    if typed := re.fullmatch(r"Expected (.+), got `(.+)`", text):
+        return f"{key}: expected {typed[1]}, got {shown or 'another type'} ({typed[2]}); correct the value"
+    return f"{key}: {text[0].lower()}{text[1:]}{', got ' + shown if shown else ''}; correct the value"
 
 
 _NOTHING = object()
@@ -74,6 +78,11 @@ def _look_up(plain: object, key: str) -> object:
         else:
             return _NOTHING
     return plain
+
+
+def _printable(text: str) -> str:
+    """A file's own words, with what a terminal would obey escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def _cap(value: object) -> str:

@@ -9,17 +9,17 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer()
 
-
-@app.callback(invoke_without_command=True)
-def bench(
+def command(
     names: Annotated[list[str] | None, typer.Argument(help="Which; all of them without a name.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line on stdout.")] = False,
 ) -> None:
     """Measure. Nothing asserts a time; `met` says whether the goal of docs/benchmarks.md was reached here, now."""
+    from runtime import log
     from runtime.errors import UserError
     from zhian.benches import BENCHES
+
+    log.set_up("bench")
 
     for name in names or BENCHES:
         if name not in BENCHES:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from types import ModuleType
 from typing import NoReturn
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -59,11 +60,18 @@ def build(loaded: list[str]):  # type: ignore[no-untyped-def]
         help="zhian (智安): the open security gateway of a residential community.",
     )
     for name, (module, text) in COMMANDS.items():
-        sub = importlib.import_module(module).app if name in loaded else typer.Typer()
-        if name not in loaded:
-            sub.callback(invoke_without_command=True)(lambda: None)
-        app.add_typer(sub, name=name, help=text)
+        _add(app, name, text, importlib.import_module(module) if name in loaded else None)
     return app
+
+
+def _add(app, name: str, text: str, module: ModuleType | None) -> None:  # type: ignore[no-untyped-def]
+    """A module offers either `command`, one function, or `app`, a group of sub-commands."""
+    if module is None:
+        app.command(name=name, help=text)(lambda: None)
+    elif hasattr(module, "command"):
+        app.command(name=name)(module.command)
+    else:
+        app.add_typer(module.app, name=name, help=text)
 
 
 def fail(error: BaseException) -> NoReturn:

@@ -89,19 +89,27 @@ class Community:
         return commands
 
     async def start(self, commands: list[Command]) -> None:
-        """Start all, each when the one before is ready, saying how long it took. Raises UserError."""
-        for command in commands:
-            took_s = await self.supervisor.start(command)
-            self._say(f"  {command.name:<13} ready after {took_s:4.1f} s")
+        """Start all, each when the one before is ready, saying how long it took. On failure nothing is left running.
+
+        Raises UserError with the end of the failed part's log.
+        """
+        try:
+            for command in commands:
+                took_s = await self.supervisor.start(command)
+                self._say(f"  {command.name:<13} ready after {took_s:4.1f} s")
+        except BaseException:
+            await self.supervisor.stop()
+            raise
 
     async def stop(self) -> Tally:
-        """Stop whatever makes events, wait until the center has everything, stop the rest, and count."""
-        await self.supervisor.stop("gateway-page", "world", "vision")
+        """Stop core once the center has what it made, then count, then stop the rest.
+
+        Core goes first: stopping the world under it would be reported, rightly, as devices lost.
+        """
         await self._drain()
-        await self.supervisor.stop("core")
+        await self.supervisor.stop("gateway-page", "core")
         await self._settle()
         tally = await asyncio.to_thread(self.tally)
-        await self.supervisor.stop("center-page", "center", "broker")
         await self.supervisor.stop()
         return tally
 

@@ -16,17 +16,16 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer()
-
 BANNER = """
 zhian demo: a simulated community lives on this machine. Everything is real but the walls:
 MicroPython door nodes on an OSDP bus, plates read by a TFLite model, one journal, one broker, one district center.
 """
 
 
-@app.callback(invoke_without_command=True)
-def demo(
-    headless: Annotated[bool, typer.Option(help="No pages; print only what happened at the end.")] = False,
+def command(
+    headless: Annotated[
+        bool, typer.Option("--headless", help="No pages; print only the result.")
+    ] = False,
     for_s: Annotated[float | None, typer.Option("--for", help="Stop after this many seconds.", min=1)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on the last line.")] = False,
     scenario: Annotated[Path | None, typer.Option(help="Another scenario file.")] = None,
@@ -74,8 +73,8 @@ async def _run(place, scenario_file, ports, headless, for_s, say, result) -> Non
     here = Community(files, say, token)
     say(BANNER)
     began = time.monotonic()
+    await here.start(here.commands(loop=True))
     try:
-        await here.start(here.commands(loop=True))
         say(f"\nAll parts are up after {time.monotonic() - began:.0f} s. Files and logs: {place}")
         if token is not None:
             _print_pages(ports, token, say)
@@ -86,7 +85,7 @@ async def _run(place, scenario_file, ports, headless, for_s, say, result) -> Non
         except TimeoutError:
             pass
     finally:
-        say("\nStopping: first whoever makes events, then, once the center has everything, the rest.")
+        say("\nStopping: core first, once the center has everything, then the rest.")
         result.update((await here.stop()).plain())
         for crash in here.supervisor.crashes:
             say(f"  note: {crash}")

@@ -13,8 +13,6 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer()
-
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -27,8 +25,7 @@ class Finding:
     fix: str = ""
 
 
-@app.callback(invoke_without_command=True)
-def doctor(
+def command(
     config: Annotated[Path | None, typer.Option(help="Also check this gateway.toml and its running core.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="A JSON list on stdout.")] = False,
 ) -> None:

@@ -74,7 +74,7 @@ async def eventually(condition, otherwise: str, deadline_s: float = 30.0) -> Non
         await asyncio.sleep(0.05)  # polling real processes
 
 
-async def started(folder: Path, loop: bool = True) -> Community:
+async def started(folder: Path, *, loop: bool = True) -> Community:
     file = next(path for path in listed() if path.stem == "daily-life")
     ports = site_files.Ports(*(free_port() for _ in range(4)))
     files = site_files.write(load(file), file, folder, ports)

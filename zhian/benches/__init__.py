@@ -47,12 +47,6 @@ def _journal() -> list[Figure]:
     return run()
 
 
-def _frames() -> list[Figure]:
-    from zhian.benches.frames import run
-
-    return run()
-
-
 def _door() -> list[Figure]:
     from zhian.benches.door import run
 
@@ -68,7 +62,6 @@ def _plate() -> list[Figure]:
 BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "access": _access,
     "journal": _journal,
-    "frames": _frames,
     "door": _door,
     "plate": _plate,
 }
