@@ -1,0 +1,114 @@
+"""Everything that physically happened: one JSON line each in <site>/world.jsonl, and the newest in words for people."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+from runtime import log
+from sim.errors import SimError
+from sim.scenario import Scenario
+from sim.timeline import Timeline
+
+MAX_BYTES = 64 * 1024 * 1024  # of world.jsonl: days of a looping demo
+SHOWN = 40  # lines of words kept for the page
+
+SENTENCES: dict[str, tuple[str, str]] = {
+    "card.presented": ("{who_zh}在{at_zh}刷卡", "{who_en} presents a card at {at_en}"),
+    "keys.entered": ("{who_zh}在{at_zh}输入密码", "{who_en} enters a PIN at {at_en}"),
+    "rex.pressed": ("有人在{at_zh}按出门按钮", "somebody presses request-to-exit at {at_en}"),
+    "lock.released": ("{at_zh}门锁释放", "the lock of {at_en} is released"),
+    "lock.locked": ("{at_zh}上锁", "{at_en} is locked"),
+    "door.opened": ("{at_zh}打开", "{at_en} opens"),
+    "door.forced": ("{at_zh}被强行打开", "{at_en} is forced open"),
+    "door.closed": ("{at_zh}关闭", "{at_en} closes"),
+    "person.gave-up": ("{at_zh}前的人离开了", "whoever waited at {at_en} leaves"),
+    "reader.dead": ("{at_zh}读卡器没有反应", "the reader of {at_en} does not react"),
+    "plate.shown": ("车辆{plate}驶近{at_zh}", "car {plate} drives up to {at_en}"),
+    "car.passed": ("车辆{plate}通过{at_zh}", "car {plate} drives through {at_en}"),
+    "car.gave-up": ("车辆{plate}从{at_zh}倒车离开", "car {plate} backs away from {at_en}"),
+    "arm.raised": ("{at_zh}升起", "the arm of {at_en} is up"),
+    "arm.lowered": ("{at_zh}落下", "the arm of {at_en} is down"),
+    "arm.stopped": ("{at_zh}中途停住", "the arm of {at_en} stopped half way"),
+    "arm.struck": ("{at_zh}砸到车辆", "the arm of {at_en} struck a car"),
+    "node.cut": ("{at_zh}节点断电", "the node of {at_en} loses power"),
+    "node.returned": ("{at_zh}节点恢复供电", "the node of {at_en} has power again"),
+    "node.ready": ("{at_zh}节点就绪", "the node of {at_en} is ready"),
+}
+
+_log = log.get("sim.world")
+
+
+class Chronicle:
+    """Writes facts down. `record` has the signature that the physics expects."""
+
+    def __init__(self, path: Path, scenario: Scenario, timeline: Timeline) -> None:
+        self.path = path
+        self.newest: deque[dict[str, Any]] = deque(maxlen=SHOWN)
+        self.watch: Callable[[Mapping[str, Any]], None] = lambda _fact: None
+        self._timeline = timeline
+        self._file: TextIO | None = None
+        self._written = 0
+        self._labels = {portal.name: portal.label for portal in (*scenario.door, *scenario.barrier)}
+        self._names = {person.id: person.name for person in scenario.people}
+
+    def open(self) -> None:
+        """Append to the file. Raises SimError."""
+        try:
+            self._file = self.path.open("a", encoding="utf-8", buffering=1)
+            self._written = self.path.stat().st_size
+        except OSError as e:
+            raise SimError(f"{self.path}: cannot be written ({e.strerror}); check the site's folder") from e
+
+    def close(self) -> None:
+        """Done writing."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def record(self, kind: str, subject: str, **details: object) -> None:
+        """Something happened to `subject` now."""
+        fact = {
+            "t_ms": round(self._timeline.now_ms, 1),
+            "unix_ms": int(time.time() * 1000),
+            "kind": kind,
+            "subject": subject,
+            **details,
+        }
+        self._write(fact)
+        self._tell(kind, subject, details)
+        self.watch(fact)
+
+    def _write(self, fact: dict[str, object]) -> None:
+        line = json.dumps(fact, ensure_ascii=False, separators=(",", ":")) + "\n"
+        size = len(line.encode())
+        if self._file is None or self._written > MAX_BYTES:
+            return
+        if self._written + size > MAX_BYTES:
+            _log.warning("the world's record is full; nothing more is written", path=str(self.path), bytes=MAX_BYTES)
+            self._written = MAX_BYTES + 1
+            return
+        self._written += size
+        self._file.write(line)
+
+    def _tell(self, kind: str, subject: str, details: Mapping[str, object]) -> None:
+        if kind == "door.opened" and details.get("forced"):
+            kind = "door.forced"
+        sentence = SENTENCES.get(kind)
+        if sentence is None:
+            return
+        label, name = self._labels.get(subject), self._names.get(str(details.get("who")))
+        words = {
+            "at_zh": label.zh if label else subject,
+            "at_en": label.en if label else subject,
+            "who_zh": name.zh if name else "有人",
+            "who_en": name.en if name else "somebody",
+            "plate": str(details.get("plate", "")),
+        }
+        zh, en = (form.format(**words) for form in sentence)
+        self.newest.append({"t_s": round(self._timeline.now_ms / 1000, 1), "zh": zh, "en": en[0].upper() + en[1:]})
+        _log.info(en, subject=subject)

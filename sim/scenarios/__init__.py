@@ -1,0 +1,1 @@
+"""Scenario files (TOML) that are shipped with the simulator."""
