@@ -37,7 +37,7 @@ from zhian.benches import Figure, against
 
 BAUD = 115_200
 CARDS = 120
-UNLOCK_MS = 60
+UNLOCK_MS = 100
 COMMITS = 200
 POLLING_S = 2.0
 CARD_BITS, CARD_NUMBER = 26, 0x155_5555

@@ -1,0 +1,1 @@
+"""The only firmware that touches hardware or an operating system."""

@@ -1,0 +1,228 @@
+"""The door node on a computer: `micropython -m firmware.drivers.unix.door_node NODE.json`.
+
+NODE.json: {"name", "bus": path of the serial line, "pins": path of the pins socket, "address": 0..126,
+"scbk_file": path of 32 hex digits, "serial": number}. Prints READY once it listens to its bus; runs until killed and
+never without all its tasks: where one fails, the process ends with 1 and says why.
+"""
+
+import asyncio
+import binascii
+import json
+import os
+import sys
+
+from firmware.drivers.aes import aes
+from firmware.drivers.clock import Ticks
+from firmware.drivers.readable import readable
+from firmware.drivers.unix.pins import PinsGoneError, PinsSocket
+from firmware.drivers.unix.serial import LineGoneError, SerialLine
+from firmware.node.door import DoorNode
+from firmware.node.peripheral import Peripheral
+from firmware.wire import codes
+from firmware.wire.frame import FrameParser
+from firmware.wire.replies import Identity
+
+INPUTS = ("contact", "rex", "tamper")
+OUTPUTS = ("relay",)
+READER = "reader"
+COLOURS = {codes.BLACK: "off", codes.RED: "red", codes.GREEN: "green", codes.AMBER: "amber"}
+VENDOR = b"\x02\x5a\x41"  # a locally administered prefix: the project has no IEEE assignment
+MODEL = 1
+FIRMWARE = (0, 1, 0)
+RETRY_MS = 100
+PINS_WAIT_MS = 2000  # the bus waits so long for the first levels, so that the panel never sees invented ones
+LONGEST_NAP_MS = 1000
+# A frame's bytes follow each other within 20 ms on a wire; a busy computer may be later.
+FRAME_GAP_MS = 50
+
+
+class NodeFileError(Exception):
+    """NODE.json or the key file cannot be used."""
+
+
+def read_node_file(path: str) -> dict:
+    """The settings, checked; the key as bytes under "scbk". Raises NodeFileError with one sentence."""
+    try:
+        with open(path) as file:
+            settings = json.load(file)
+    except (OSError, ValueError):
+        raise NodeFileError(path + ": expected a JSON object; write the node's settings there")
+    wanted = {"name": str, "bus": str, "pins": str, "address": int, "scbk_file": str, "serial": int}
+    for key, kind in wanted.items():
+        if not isinstance(settings, dict) or not isinstance(settings.get(key), kind):
+            raise NodeFileError(path + ": " + key + ": expected " + kind.__name__ + "; correct the value")
+    if not 0 <= settings["address"] < codes.BROADCAST:
+        raise NodeFileError(path + ": address: expected 0..126, got " + str(settings["address"]))
+    key_file = settings["scbk_file"]
+    try:
+        with open(key_file) as file:
+            scbk = binascii.unhexlify(file.read(256).strip())
+    except (OSError, ValueError):
+        raise NodeFileError(key_file + ": expected 32 hex digits; write the device's key there")
+    if len(scbk) != 16:
+        raise NodeFileError(key_file + ": expected 32 hex digits, got " + str(2 * len(scbk)))
+    settings["scbk"] = scbk
+    return settings
+
+
+class UnixDoorNode:
+    """Joins the door's logic, its bus and its pins."""
+
+    def __init__(self, settings: dict):
+        self._ticks = Ticks()
+        self._door = DoorNode()
+        serial = settings["serial"] & 0xFFFFFFFF
+        identity = Identity(VENDOR, MODEL, 1, serial, FIRMWARE)
+        self._peripheral = Peripheral(settings["address"], settings["scbk"], aes, os.urandom, identity, self._door)
+        self._line = SerialLine(settings["bus"])
+        self._pins = PinsSocket(settings["pins"], settings["name"])
+        self._wake = asyncio.Event()  # the next moment that matters has changed
+        self._due_ms = None  # the one that run_clock waits for
+        self._seen = asyncio.Event()  # every input's level is known
+        self._unseen = set(INPUTS)
+
+    async def run_bus(self) -> None:
+        """Answer the control panel; open the line again whenever it goes away."""
+        try:
+            await asyncio.wait_for_ms(self._seen.wait(), PINS_WAIT_MS)
+        except asyncio.TimeoutError:
+            print("pins: no levels yet; the bus starts without them", file=sys.stderr)
+        ready = False
+        while True:
+            try:
+                self._line.open()
+                if not ready:
+                    ready = True
+                    print("READY")
+                await self._answer_while_open()
+            except LineGoneError:
+                self._line.close()
+                await asyncio.sleep_ms(RETRY_MS)
+
+    async def _answer_while_open(self) -> None:
+        parser = FrameParser()
+        heard_ms = self._ticks.now_ms()
+        while True:
+            await readable(self._line.stream)
+            data = self._line.read()
+            now_ms = self._ticks.now_ms()
+            if parser.partial and now_ms - heard_ms > FRAME_GAP_MS:
+                parser.reset()
+            heard_ms = now_ms
+            for frame in parser.feed(data):
+                reply = self._peripheral.receive(frame, now_ms)
+                self._show()  # before the reply: an acknowledgement says that it is done
+                if reply is not None:
+                    self._line.write(reply)
+
+    async def run_pins(self) -> None:
+        """Take levels, cards and keys; connect again whenever the socket goes away."""
+        while True:
+            try:
+                self._pins.connect(INPUTS, OUTPUTS)
+                self._carry_out(self._door.present())
+                while not self._pins.broken:
+                    try:
+                        await asyncio.wait_for_ms(readable(self._pins.stream), LONGEST_NAP_MS)
+                    except asyncio.TimeoutError:
+                        continue
+                    for message in self._pins.receive():
+                        self._take(message)
+                    self._show()
+            except PinsGoneError:
+                pass
+            self._pins.close()
+            await asyncio.sleep_ms(RETRY_MS)
+
+    async def run_clock(self) -> None:
+        """Let time pass for the door: wait for the next moment that matters or for a change."""
+        while True:
+            now_ms = self._ticks.now_ms()
+            self._door.tick(now_ms)
+            self._carry_out(self._door.effects())
+            self._due_ms = self._door.due_ms()
+            nap_ms = LONGEST_NAP_MS if self._due_ms is None else max(1, self._due_ms - now_ms)
+            self._wake.clear()
+            try:
+                await asyncio.wait_for_ms(self._wake.wait(), min(nap_ms, LONGEST_NAP_MS))
+            except asyncio.TimeoutError:
+                pass
+
+    def _take(self, message: dict) -> None:
+        """One message from the pins. What makes no sense closes the connection, as the other end would."""
+        now_ms = self._ticks.now_ms()
+        op = message.get("op")
+        try:
+            if op == "edge":
+                if not self._door.level(message["pin"], int(message["value"]), now_ms):
+                    raise PinsGoneError(0)
+                self._unseen.discard(message["pin"])
+                if not self._unseen:
+                    self._seen.set()
+            elif op == "wiegand" and message["port"] == READER:
+                self._door.card(int(message["bits"]), binascii.unhexlify(message["data"]), now_ms)
+            elif op == "keys" and message["port"] == READER:
+                self._door.keys(message["keys"], now_ms)
+            else:
+                raise PinsGoneError(0)
+        except (KeyError, ValueError, TypeError):
+            raise PinsGoneError(0)
+
+    def _show(self) -> None:
+        """Carry out what the door wants; wake the clock where its next moment is another one now."""
+        self._carry_out(self._door.effects())
+        if self._door.due_ms() != self._due_ms:
+            self._wake.set()
+
+    def _carry_out(self, effects: list) -> None:
+        for name, value in effects:
+            if self._pins.stream is None or self._pins.broken:
+                continue  # shown by `present` once the pins are back
+            if name == "relay":
+                message = {"op": "write", "pin": "relay", "value": value}
+            else:
+                message = {"op": "indicator", "name": name, "value": COLOURS[value] if name == "led" else value}
+            try:
+                self._pins.send(message)
+            except PinsGoneError:
+                pass  # `broken` makes run_pins connect again
+
+
+async def _supervised(work, failed: asyncio.Event) -> None:
+    """Run an endless task; its end, of whatever kind, ends the node."""
+    try:
+        await work
+    except asyncio.CancelledError:
+        raise
+    except Exception as error:  # the supervisor of every task: it is printed and the process ends with 1
+        sys.print_exception(error, sys.stderr)
+    failed.set()
+
+
+async def run(settings: dict) -> None:
+    """Returns only where a task has failed."""
+    node = UnixDoorNode(settings)
+    failed = asyncio.Event()
+    endless = (node.run_pins(), node.run_bus(), node.run_clock())
+    tasks = [asyncio.create_task(_supervised(work, failed)) for work in endless]
+    await failed.wait()
+    for task in tasks:
+        task.cancel()
+
+
+def main() -> None:
+    """The process: settings from the file that the command line names."""
+    if len(sys.argv) != 2:
+        print("usage: micropython -m firmware.drivers.unix.door_node NODE.json", file=sys.stderr)
+        sys.exit(2)
+    try:
+        settings = read_node_file(sys.argv[1])
+    except NodeFileError as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
+    asyncio.run(run(settings))
+    sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

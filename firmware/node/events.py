@@ -1,0 +1,54 @@
+"""What the node has to tell the control panel: a bounded queue that never lets an old card open a door."""
+
+CAPACITY = 16
+# Somebody who presented a card this long ago has walked on; opening now would let in whoever stands there.
+STALE_MS = 5000
+
+
+class EventQueue:
+    """Replies waiting for a poll, oldest first.
+
+    An event stays at the head while it is on its way (`take`) until the panel's next command proves that it arrived
+    (`confirm`). `dropped` counts what found no room, `expired` what grew old before it could be told.
+    """
+
+    def __init__(self, capacity: int = CAPACITY, stale_ms: int = STALE_MS):
+        self._capacity = capacity
+        self._stale_ms = stale_ms
+        self._waiting = []
+        self._told = False
+        self.dropped = 0
+        self.expired = 0
+
+    def push(self, message, now_ms: int) -> bool:
+        """Queue a reply. False where there is no room: the newest is refused, what came first stays."""
+        if len(self._waiting) >= self._capacity:
+            self.dropped += 1
+            return False
+        self._waiting.append((message, now_ms))
+        return True
+
+    def take(self, now_ms: int):
+        """The reply to send now, or None. The same one again until it is confirmed, unless it has grown old."""
+        while self._waiting:
+            message, since_ms = self._waiting[0]
+            if now_ms - since_ms <= self._stale_ms:
+                self._told = True
+                return message
+            self._waiting.pop(0)
+            self._told = False
+            self.expired += 1
+        return None
+
+    def confirm(self) -> None:
+        """The reply taken last has arrived."""
+        if self._told:
+            self._waiting.pop(0)
+            self._told = False
+
+    def untold(self) -> None:
+        """The session ended: nobody knows whether the last reply arrived, so it will be taken again."""
+        self._told = False
+
+    def __len__(self):
+        return len(self._waiting)

@@ -1,0 +1,1 @@
+"""Bytes and pins, no rules. Drivers never import one another; they meet in `app.py`."""

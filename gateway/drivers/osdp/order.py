@@ -1,0 +1,36 @@
+"""Commands on their way to a device: requests in order, and the caller who waits for all of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+
+from gateway.drivers.osdp.session import Request
+from gateway.errors import DriverError
+
+
+class Order:
+    """`done` resolves once the device has acknowledged the last request, or with DriverError."""
+
+    def __init__(self, requests: Sequence[Request], since_s: float) -> None:
+        self.requests = deque(requests)
+        self.since_s = since_s
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def over(self) -> bool:
+        """Finished, failed, or nobody waits any more."""
+        return self.done.done()
+
+    def acknowledged(self) -> None:
+        """The device did the first of the remaining requests."""
+        if self.requests:
+            self.requests.popleft()
+        if not self.requests and not self.over:
+            self.done.set_result(None)
+
+    def fail(self, text: str) -> None:
+        """Nothing more of it will be sent."""
+        if not self.over:
+            self.done.set_exception(DriverError(text))

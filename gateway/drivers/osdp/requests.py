@@ -1,0 +1,66 @@
+"""Commands of the gateway as OSDP requests. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from firmware.wire import codes
+from firmware.wire.commands import Buzzer, Led, Output
+from gateway.drivers.osdp.session import Request
+from gateway.errors import DriverError
+from gateway.model import Command, PulseOutput, Signal
+
+_NO_LOOK = (0, 0, codes.BLACK, codes.BLACK)
+_BEEP_UNITS = 1  # 100 ms on, 100 ms off
+# What a person at the reader sees and hears: colour, how long (in 100 ms), beeps. "waiting" lasts as long as the
+# default time to enter a PIN; whatever is decided meanwhile replaces it.
+_SIGNALS: dict[str, tuple[int, int, int]] = {
+    "granted": (codes.GREEN, 30, 1),
+    "denied": (codes.RED, 30, 3),
+    "waiting": (codes.AMBER, 150, 0),
+}
+
+
+def requests_for(commands: Sequence[Command], device: str, outputs: Mapping[str, int]) -> list[Request]:
+    """The requests that carry out `commands`, in order. `outputs`: name -> OSDP number.
+
+    Raises DriverError: an output the device does not have, a duration OSDP cannot express, an unknown signal.
+    """
+    requests: list[Request] = []
+    for command in commands:
+        if isinstance(command, PulseOutput):
+            requests.append(_pulse(command, device, outputs))
+        else:
+            requests.extend(_signal(command, device))
+    return requests
+
+
+def _pulse(command: PulseOutput, device: str, outputs: Mapping[str, int]) -> Request:
+    if command.output not in outputs:
+        raise DriverError(
+            f"osdp: device {device!r}: expected an output of {sorted(outputs)}, got {command.output!r}; "
+            "correct the device's profile"
+        )
+    timer = -(-command.duration_ms // codes.TIMER_UNIT_MS)
+    if not 1 <= timer <= 0xFFFF:
+        raise DriverError(
+            f"osdp: device {device!r}: expected a pulse of 1..6553500 ms, got {command.duration_ms}; "
+            "correct the duration"
+        )
+    output = Output(outputs[command.output], codes.OUT_TIMED_ON, timer)
+    return Request(codes.OUT, output.encode())
+
+
+def _signal(command: Signal, device: str) -> list[Request]:
+    if command.meaning not in _SIGNALS:
+        raise DriverError(
+            f"osdp: device {device!r}: expected a signal of {sorted(_SIGNALS)}, got {command.meaning!r}; "
+            "use one of these"
+        )
+    colour, timer, beeps = _SIGNALS[command.meaning]
+    led = Led(0, 0, codes.LED_SET_TEMPORARY, (1, 0, colour, colour), timer, codes.LED_NOP, _NO_LOOK)
+    requests = [Request(codes.LED, led.encode())]
+    if beeps:
+        buzzer = Buzzer(0, codes.TONE_DEFAULT, _BEEP_UNITS, _BEEP_UNITS, beeps)
+        requests.append(Request(codes.BUZ, buzzer.encode()))
+    return requests
