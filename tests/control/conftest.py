@@ -1,4 +1,4 @@
-"""A small site for the control loops: a clock that is moved by hand, a journal in memory, devices that note commands."""
+"""A small site for the control loops: a clock moved by hand, a journal in memory, devices that note commands."""
 
 from __future__ import annotations
 

@@ -93,6 +93,11 @@ async def test_the_mark_of_the_center_moves_forward_only_and_not_beyond_the_end(
     await again.close()
 
 
+async def fill(journal: Journal) -> None:
+    for _ in range(1000):
+        await journal.record([granted()])
+
+
 async def test_a_failed_commit_stores_nothing_says_so_and_heals(tmp_path):
     file = tmp_path / "j.sqlite"
     connection = database.open_for_writing(file)
@@ -101,8 +106,7 @@ async def test_a_failed_commit_stores_nothing_says_so_and_heals(tmp_path):
     pages = connection.execute("PRAGMA page_count").fetchone()[0]
     connection.execute(f"PRAGMA max_page_count={pages}")  # the disk is full
     with pytest.raises(StoreError, match="cannot be written"):
-        for _ in range(1000):
-            await journal.record([granted()])
+        await fill(journal)
     stored = journal.last_seq
     assert not journal.ok
     connection.execute("PRAGMA max_page_count=1073741823")

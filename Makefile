@@ -1,0 +1,49 @@
+# Every target brings what it needs: no other step goes before it. Bare `make` prints the targets.
+# ARGS="..." is handed on by demo, test and bench; PYTHON=/path/to/python3.11 chooses the interpreter of .venv.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help venv models demo test check bench firmware lock clean dev-venv test-packages
+export PYTHON ZHIAN_TEST_PACKAGES
+BIN := .venv/bin
+
+help:
+	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
+	  printf 'make %-10s %s\n' "$$name" "$$text"; done
+
+venv: ## build .venv (with .venv/bin/zhian) from the locked versions
+	@setup/venv.sh run
+
+models: venv ## fetch the default models and verify them
+	@$(BIN)/zhian models fetch
+	@$(BIN)/zhian models verify
+
+demo: venv ## run a whole virtual community; Ctrl-C ends it
+	@$(BIN)/zhian models fetch >/dev/null
+	@$(BIN)/zhian demo $(ARGS)
+
+test: dev-venv test-packages ## run every test (as root, installs the Debian packages they use)
+	@$(BIN)/zhian models fetch >/dev/null
+	@$(BIN)/pytest $(ARGS)
+
+check: dev-venv ## lint, formatting, types, import contracts, firmware, docs in step
+	@setup/check.sh
+
+bench: venv ## measure this machine against the budgets
+	@$(BIN)/zhian models fetch >/dev/null
+	@$(BIN)/zhian bench $(ARGS)
+
+firmware: dev-venv ## compile the nodes' firmware into build/firmware and print its size
+	@setup/firmware.sh
+
+lock: ## recompute requirements/*.txt (needs uv); review the result like code
+	@requirements/lock.sh
+
+clean: ## remove what can be made again, apart from .venv and models
+	@rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@find . -path ./.venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+dev-venv:
+	@setup/venv.sh dev
+
+test-packages:
+	@setup/test-packages.sh
