@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import secrets
 import shutil
 import sys
 import tempfile
@@ -63,13 +62,14 @@ def command(
 
 
 async def _run(place, scenario_file, ports, headless, for_s, say, result) -> None:  # type: ignore[no-untyped-def]
+    from pages.login import new_token
     from sim.scenario import listed, load
     from zhian import site_files
     from zhian.community import Community
 
     file = scenario_file or next(path for path in listed() if path.stem == "daily-life")
     files = site_files.write(load(file), file.resolve(), place, ports)
-    token = None if headless else secrets.token_urlsafe(12)
+    token = None if headless else new_token()
     here = Community(files, say, token)
     say(BANNER)
     began = time.monotonic()

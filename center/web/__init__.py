@@ -1,0 +1,1 @@
+"""The district center's pages and REST: their own process, which only reads the store."""
