@@ -12,7 +12,7 @@ from msgspec import Meta, field
 
 from runtime.toml_file import Table
 
-NAME_PATTERN = "^[a-z0-9-]{1,32}$"  # as in gateway.toml; also keeps a profile's name from naming another folder
+NAME_PATTERN = r"^[a-z0-9-]{1,32}(?!\n)$"  # as in gateway.toml; also keeps a profile's name from naming another folder
 Name = Annotated[str, Meta(pattern=NAME_PATTERN)]
 Line = Annotated[str, Meta(min_length=1, max_length=120)]
 Prose = Annotated[str, Meta(min_length=1, max_length=1200)]

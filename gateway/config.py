@@ -11,7 +11,7 @@ from msgspec import Meta, field
 from runtime.errors import ConfigError
 from runtime.toml_file import Table, load
 
-Name = Annotated[str, Meta(pattern="^[a-z0-9-]{1,32}$")]
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,32}(?!\n)$")]
 Seconds = Annotated[float, Meta(gt=0, le=600)]
 Pin = Annotated[int, Meta(ge=0, le=63)]  # BCM number
 Port = Annotated[int, Meta(ge=1, le=65535)]
@@ -113,7 +113,7 @@ class Camera(Table):
 
     name: Name
     profile: Name
-    source: Annotated[str, Meta(pattern="^folder:.+$")]
+    source: Annotated[str, Meta(pattern=r"^folder:.+(?!\n)$")]
     purpose: Literal["plates"] = "plates"
 
 

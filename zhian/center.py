@@ -26,11 +26,13 @@ def run(config: Config) -> None:
 @app.command()
 def web(config: Config) -> None:
     """The center's page. Until SIGTERM or Ctrl-C."""
+    import asyncio
+
     from center.web.app import serve
-    from runtime import log
+    from runtime import log, stop
 
     log.set_up("center-web")
-    serve(config)
+    asyncio.run(stop.until_signalled(serve(config)))
 
 
 @app.command()

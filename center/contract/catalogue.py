@@ -13,10 +13,12 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-Name = Annotated[str, Meta(pattern="^[a-z0-9-]{1,32}$")]  # a topic segment, see interfaces: Wire
-Code = Annotated[str, Meta(pattern="^[a-z0-9-]{1,48}$")]  # a machine word such as a reason
-Token = Annotated[str, Meta(pattern="^[a-z2-7]{16}$")]  # base32 of 10 bytes: a person or vehicle, today, at this site
-Epoch = Annotated[str, Meta(pattern="^[0-9a-f]{16}$")]
+# `$` alone would also allow a line end after the text; JSON Schema knows no `\Z`.
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,32}(?!\n)$")]  # a topic segment, see interfaces: Wire
+Code = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,48}(?!\n)$")]  # a machine word such as a reason
+# Base32 of 10 bytes: a person or vehicle, today, at this site.
+Token = Annotated[str, Meta(pattern=r"^[a-z2-7]{16}(?!\n)$")]
+Epoch = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}(?!\n)$")]
 Milliseconds = Annotated[int, Meta(ge=0, le=1 << 53)]
 
 
@@ -105,7 +107,7 @@ class VehicleSeen(EventData, frozen=True, tag=9):
     kind: Code
     score_permille: Annotated[int, Meta(ge=0, le=1000)]
     model: Code
-    model_sha256: Annotated[str, Meta(pattern="^[0-9a-f]{16}$")]  # the first 64 bits
+    model_sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{16}(?!\n)$")]  # the first 64 bits
 
 
 class DeviceLost(EventData, frozen=True, tag=10):

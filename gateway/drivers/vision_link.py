@@ -14,7 +14,7 @@ from runtime.log import get
 
 MAX_LINE_BYTES = 4096
 SILENT_AFTER_S = 5.0  # it beats every second
-Name = Annotated[str, Meta(pattern="^[a-z0-9-]{1,32}$")]
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,32}(?!\n)$")]
 log = get("vision-link")
 
 
@@ -31,11 +31,11 @@ class Plate(Struct, frozen=True, tag_field="kind", tag="plate"):
 
     camera: Name
     text: Annotated[str, Meta(min_length=1, max_length=16)]
-    plate_kind: Annotated[str, Meta(pattern="^[a-z0-9-]{1,48}$")]
+    plate_kind: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,48}(?!\n)$")]
     score: Annotated[float, Meta(ge=0, le=1)]
     observed_ms: Annotated[int, Meta(ge=0, le=1 << 53)]
-    model: Annotated[str, Meta(pattern="^[a-z0-9-]{1,48}$")]
-    model_sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+    model: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,48}(?!\n)$")]
+    model_sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}(?!\n)$")]
 
 
 _decode = msgspec.json.Decoder(Hello | Beat | Plate).decode

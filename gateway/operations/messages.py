@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 from gateway.model import SiteStatus
 
 MAX_LINE_BYTES = 64 * 1024
-Name = Annotated[str, Meta(pattern="^[a-z0-9-]{1,32}$")]
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,32}(?!\n)$")]
 
 
 class Status(Struct, frozen=True, tag="status", forbid_unknown_fields=True):

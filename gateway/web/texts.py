@@ -78,6 +78,7 @@ TEXTS: Texts = {
     "events.plate": ("车牌", "Plate"),
     "events.uncertain": ("记录时时钟未校准", "The clock was uncertain then"),
     "credential.card": ("刷卡", "card"),
+    "credential.card-pin": ("刷卡加密码", "card and PIN"),
     "credential.pin": ("密码", "PIN"),
     "credential.plate": ("车牌", "plate"),
     "severity.info": ("信息", "Info"),

@@ -1,0 +1,64 @@
+"""What the center answers once it has *committed*: only then may a gateway forget. JSON on down/ack."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from center.contract.catalogue import Epoch
+from center.contract.errors import AcknowledgementError, quoted
+
+MAX_MISSING_RANGES = 64  # the lowest ones; the rest is asked for once these are here
+MAX_ACKNOWLEDGEMENT_BYTES = 8192
+
+Number = Annotated[int, Meta(ge=0, le=1 << 53)]
+Missing = Annotated[tuple[tuple[Number, Number], ...], Meta(max_length=MAX_MISSING_RANGES)]
+
+
+class Ack(Struct, frozen=True, kw_only=True):
+    """Where the center stands with one epoch of one gateway.
+
+    stored_upto: every number 1..stored_upto is stored (or was reported lost); 0 = none.
+    missing: ascending inclusive ranges above stored_upto that the center knows to exist and does not have.
+    seen_upto: every number up to here that is not in `missing` is stored; never below stored_upto where it is given.
+    """
+
+    epoch: Epoch
+    stored_upto: Number
+    missing: Missing = ()
+    seen_upto: Number = 0
+
+    def stores(self, first: int, last: int) -> bool:
+        """True where the whole of first..last is stored at the center."""
+        if last <= self.stored_upto:
+            return True
+        return last <= self.seen_upto and all(last < a or b < first for a, b in self.missing)
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Ack)
+
+
+def encode_ack(ack: Ack) -> bytes:
+    """JSON of the acknowledgement."""
+    return _encoder.encode(ack)
+
+
+def decode_ack(data: bytes) -> Ack:
+    """The acknowledgement in `data`. Any bytes give an Ack or AcknowledgementError, and nothing else."""
+    if len(data) > MAX_ACKNOWLEDGEMENT_BYTES:
+        raise AcknowledgementError(f"acknowledgement of {len(data)} bytes: at most {MAX_ACKNOWLEDGEMENT_BYTES}")
+    try:
+        ack = _decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
+        raise AcknowledgementError(f"not an acknowledgement: {quoted(str(e), 160)}") from None
+    below = ack.stored_upto
+    for first, last in ack.missing:
+        if not below < first <= last:
+            raise AcknowledgementError(
+                f"missing ranges rise above stored_upto {ack.stored_upto}, got [{first}, {last}] after {below}"
+            )
+        below = last
+    return ack

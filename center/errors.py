@@ -1,0 +1,19 @@
+"""The error tree of the center. What a gateway sends wrongly is a `ContractError`: counted, never raised."""
+
+from runtime.errors import UserError
+
+
+class CenterError(UserError):
+    """Root of everything the center raises on purpose. Its text is one sentence a person can act on."""
+
+
+class BrokerError(CenterError):
+    """The embedded broker cannot be configured, started or kept running."""
+
+
+class IngestError(CenterError):
+    """Ingest cannot use the broker as configured."""
+
+
+class StoreError(CenterError):
+    """The center's database cannot be opened, read or written."""

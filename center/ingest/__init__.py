@@ -1,0 +1,1 @@
+"""From the broker to the store and back: receive, decode, store, acknowledge."""

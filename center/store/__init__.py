@@ -1,0 +1,1 @@
+"""Events as they arrived, each once: SQLite, one writer, read-only readers."""

@@ -1,0 +1,167 @@
+"""Follow a district's events from outside: base dependencies only (paho-mqtt, msgspec, zstandard), no store, no loop.
+
+What a third party would write itself in ten lines (docs/events.md), with reconnection and without copies.
+"""
+
+from __future__ import annotations
+
+import secrets
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+from urllib.parse import urlsplit
+
+import paho.mqtt.client as mqtt
+from msgspec import Struct
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.reasoncodes import ReasonCode
+
+from center import config as center_config
+from center.contract import topics
+from center.contract.cloudevents import to_cloudevent
+from center.contract.errors import ContractError
+from center.contract.frame import FrameDecoder
+from center.contract.topics import Kind
+from center.errors import CenterError
+
+_REMEMBERED = 100_000  # identities, to leave out copies: delivery is at least once
+_KEEPALIVE_S = 30
+_TOPIC = topics.every_gateway(Kind.EVENT)
+
+
+class SubscriberError(CenterError):
+    """The broker cannot be used as asked."""
+
+
+class SubscriberAccess(Struct, frozen=True):
+    """Where to listen and as whom."""
+
+    host: str
+    port: int
+    username: str | None
+    password: str | None
+
+
+def access_from(
+    config: Path | None, broker: str | None, username: str | None, password_file: Path | None
+) -> SubscriberAccess:
+    """From center.toml, or from the parts. Raises SubscriberError or ConfigError with one sentence."""
+    if config is not None:
+        settings = center_config.read(config)
+        file = center_config.resolve(config, settings.ingest.password_file)
+        password = center_config.read_secret(file, "password of ingest")
+        return SubscriberAccess(settings.broker.host, settings.broker.port, settings.ingest.username, password)
+    if broker is None:
+        raise SubscriberError("subscribe: which broker? Give --config center.toml, or --broker mqtt://HOST:PORT")
+    host, port = _host_and_port(broker)
+    secret = None if password_file is None else center_config.read_secret(password_file, "password")
+    return SubscriberAccess(host, port, username, secret)
+
+
+def _host_and_port(broker: str) -> tuple[str, int]:
+    try:
+        url = urlsplit(broker)
+        if url.scheme == "mqtt" and url.hostname and url.username is None:
+            return url.hostname, url.port or 1883
+    except ValueError:  # the port is not a number
+        pass
+    raise SubscriberError(f"--broker: expected mqtt://HOST:PORT without credentials, got {broker[:80]!r}")
+
+
+def follow(access: SubscriberAccess, show: Callable[[dict[str, Any]], None]) -> None:
+    """Call `show` with each new event's CloudEvents document until SIGINT or SIGTERM. Raises SubscriberError.
+
+    Blocks; `show` is called in the MQTT client's thread, one event at a time.
+    """
+    done = threading.Event()
+    failure: list[str] = []
+
+    def stop(why: str) -> None:
+        failure.append(why)
+        done.set()
+
+    client = _client(access, _Printer(show, stop), stop)
+    client.connect_async(access.host, access.port, _KEEPALIVE_S)
+
+    def signalled(_: int, __: FrameType | None) -> None:
+        done.set()
+
+    before = {number: signal.signal(number, signalled) for number in (signal.SIGINT, signal.SIGTERM)}
+    client.loop_start()
+    try:
+        done.wait()
+    finally:
+        client.disconnect()
+        client.loop_stop()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if failure:
+        raise SubscriberError(failure[0])
+
+
+class _Printer:
+    """Decodes frames and leaves out what was seen already."""
+
+    def __init__(self, show: Callable[[dict[str, Any]], None], stop: Callable[[str], None]) -> None:
+        self._show = show
+        self._stop = stop
+        self._decoder = FrameDecoder()
+        self._seen: dict[tuple[topics.GatewayName, str, int], None] = {}
+
+    def arrived(self, _: Any, __: Any, message: mqtt.MQTTMessage) -> None:
+        try:
+            name, _kind = topics.parse(message.topic)
+            frame = self._decoder.decode(bytes(message.payload))
+        except (ContractError, UnicodeDecodeError) as e:
+            print(f"zhian: a message was left out: {e}", file=sys.stderr)  # noqa: T201
+            return
+        for event in frame.events:
+            identity = (name, frame.epoch, event.seq)
+            if identity in self._seen:
+                continue
+            self._seen[identity] = None
+            if len(self._seen) > _REMEMBERED:
+                del self._seen[next(iter(self._seen))]
+            place = (name.district, name.site, name.gateway)
+            try:
+                self._show(to_cloudevent(event, *place, frame.epoch, frame.simulated))
+            except BrokenPipeError:  # `| head`
+                self._stop("the reader of the output has gone")
+                return
+
+
+def _client(access: SubscriberAccess, printer: _Printer, stop: Callable[[str], None]) -> mqtt.Client:
+    client = mqtt.Client(
+        CallbackAPIVersion.VERSION2,
+        client_id=f"subscriber-{secrets.token_hex(8)}",
+        clean_session=True,
+        protocol=mqtt.MQTTv311,
+    )
+    if access.username is not None:
+        client.username_pw_set(access.username, access.password)
+
+    def connected(_: Any, __: Any, ___: Any, reason: ReasonCode, ____: Any) -> None:
+        if reason.is_failure:
+            stop(f"the broker at {access.host}:{access.port} refused {access.username!r} ({reason})")
+        else:
+            client.subscribe(_TOPIC, qos=1)
+
+    def subscribed(_: Any, __: Any, ___: int, reasons: list[ReasonCode], ____: Any) -> None:
+        if any(reason.is_failure for reason in reasons):
+            stop(f"the broker does not let {access.username!r} subscribe to {_TOPIC!r}; use a user of role center")
+        else:
+            print(f"zhian: listening at {access.host}:{access.port}", file=sys.stderr)  # noqa: T201
+
+    def failed(_: Any, __: Any) -> None:
+        print(f"zhian: no broker at {access.host}:{access.port} yet; trying again", file=sys.stderr)  # noqa: T201
+
+    client.on_connect = connected
+    client.on_subscribe = subscribed
+    client.on_connect_fail = failed
+    client.on_message = printer.arrived
+    client.reconnect_delay_set(1, 30)
+    return client

@@ -1,0 +1,374 @@
+"""A small district for tests: a folder with center.toml and users, real broker processes, ingest, gateways' uplinks."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+
+from center.contract import topics
+from center.contract.acknowledgement import Ack, decode_ack
+from center.contract.catalogue import Event, EventData, PortalOpened
+from center.contract.topics import GatewayName, Kind
+from center.ingest.ingest import Ingest
+from center.ingest.session import BrokerAccess
+from center.store.reading import EventReading
+from center.store.writing import EventWriter
+from gateway.uplink.uplink import Timing, Uplink, UplinkSettings
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+EPOCH = "00112233445566aa"
+FAST = Timing(reconnect_min_s=0.05, reconnect_max_s=0.2, resend_after_s=1.0, heartbeat_s=2.0)
+DEADLINE_S = 30.0
+
+
+async def until(condition: Callable[[], Any], what: str, deadline_s: float = DEADLINE_S) -> None:
+    """Wait for a condition; fails with `what` after the deadline."""
+    end = time.monotonic() + deadline_s
+    while not condition():
+        assert time.monotonic() < end, f"not within {deadline_s:.0f} s: {what}"
+        await asyncio.sleep(0.01)  # between two looks at a condition that is not ours to await
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+class SteadyClock:
+    """gateway.ports.Clock over the machine's clock."""
+
+    certain = True
+
+    def now_ms(self) -> int:
+        return time.time_ns() // 1_000_000
+
+    def monotonic_ms(self) -> int:
+        return time.monotonic_ns() // 1_000_000
+
+    def local(self) -> datetime:
+        return datetime.now(UTC)
+
+
+class MemoryOutbox:
+    """gateway.ports.Outbox in memory: numbers are contiguous from 1, nothing is forgotten unless a test says so."""
+
+    def __init__(self, epoch: str = EPOCH) -> None:
+        self._epoch = epoch
+        self._events: dict[int, Event] = {}
+        self._last_seq = 0
+        self._acked_upto = 0
+        self._committed = asyncio.Event()
+        self.reads: list[tuple[int, int]] = []
+
+    @property
+    def epoch(self) -> str:
+        return self._epoch
+
+    @property
+    def last_seq(self) -> int:
+        return self._last_seq
+
+    @property
+    def acked_upto(self) -> int:
+        return self._acked_upto
+
+    @property
+    def committed(self) -> asyncio.Event:
+        return self._committed
+
+    def make(self, count: int = 1, data: EventData | None = None) -> None:
+        """Commit `count` events."""
+        for _ in range(count):
+            self._last_seq += 1
+            self._events[self._last_seq] = Event(
+                self._last_seq, 1_790_000_000_000 + self._last_seq, True, data or PortalOpened("lobby")
+            )
+        self._committed.set()
+
+    def forget(self, first: int, last: int) -> None:
+        """As a journal that has thrown rows away."""
+        for seq in range(first, last + 1):
+            self._events.pop(seq, None)
+
+    async def read(self, first: int, last: int, limit: int) -> list[Event]:
+        await asyncio.sleep(0)
+        self.reads.append((first, last))
+        there = (self._events.get(seq) for seq in range(first, min(last, self._last_seq) + 1))
+        return [event for event in there if event is not None][:limit]
+
+    async def acknowledge(self, upto: int) -> None:
+        await asyncio.sleep(0)
+        assert upto <= self._last_seq
+        self._acked_upto = max(self._acked_upto, upto)
+
+
+class District:
+    """center.toml, users and secrets of one district in `folder`; gateways gw-1 and gw-2 of site garden."""
+
+    def __init__(self, folder: Path, gateways: Sequence[str] = ("gw-1", "gw-2")) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.config = folder / "center.toml"
+        self.config.write_text(
+            "[center]\ndata = 'data'\nrun = 'run'\n"
+            f"[broker]\ndata = 'broker'\nusers_file = 'users.json'\nport = {self.port}\n"
+            "[ingest]\nusername = 'center'\npassword_file = 'center.password'\nclient_id_file = 'center.client-id'\n"
+        )
+        users: list[dict[str, str]] = [{"username": "center", "password": self.password("center"), "role": "center"}]
+        for gateway in gateways:
+            place = {"district": "east", "site": "garden", "gateway": gateway}
+            users.append({"username": gateway, "password": self.password(gateway), "role": "gateway", **place})
+        (folder / "users.json").write_text(json.dumps(users))
+        (folder / "center.password").write_text(self.password("center") + "\n")
+        (folder / "center.client-id").write_text("client-id-of-ingest\n")
+
+    @staticmethod
+    def password(username: str) -> str:
+        return f"\"$' of {username} 0123456789".replace(" ", "{")
+
+    @property
+    def database(self) -> Path:
+        return self.folder / "data" / "center.sqlite"
+
+    @property
+    def reading(self) -> EventReading:
+        return EventReading(self.database)
+
+    def stored(self) -> int:
+        """Rows in the store; 0 where there is none yet."""
+        if not self.database.exists():
+            return 0
+        with contextlib.closing(sqlite3.connect(f"{self.database.as_uri()}?mode=ro", uri=True)) as connection:
+            try:
+                return int(connection.execute("SELECT count(*) FROM event").fetchone()[0])
+            except sqlite3.OperationalError:  # being made
+                return 0
+
+    def rows(self) -> list[tuple[str, str, int]]:
+        """(gateway, epoch, seq) in the order of storing."""
+        with contextlib.closing(sqlite3.connect(f"{self.database.as_uri()}?mode=ro", uri=True)) as connection:
+            return list(
+                connection.execute(
+                    "SELECT g.gateway, p.epoch, e.seq FROM event e JOIN epoch p ON p.id = e.epoch_id"
+                    " JOIN gateway g ON g.id = p.gateway_id ORDER BY e.row"
+                )
+            )
+
+    def settings(self, gateway: str = "gw-1", **changes: Any) -> UplinkSettings:
+        values = {
+            "host": "127.0.0.1",
+            "port": self.port,
+            "district": "east",
+            "site": "garden",
+            "gateway": gateway,
+            "client_id": f"client-id-of-{gateway}",
+            "username": gateway,
+            "password": self.password(gateway),
+            "simulated": False,
+        }
+        return UplinkSettings(**{**values, **changes})
+
+    @property
+    def access(self) -> BrokerAccess:
+        """Ingest's own."""
+        return BrokerAccess("127.0.0.1", self.port, "center", self.password("center"), "client-id-of-ingest")
+
+    def process(self, *words: str) -> Command:
+        return Command([*words, "--config", str(self.config)], self.folder / f"{'-'.join(words)}.log")
+
+    @contextlib.asynccontextmanager
+    async def ingesting(self) -> AsyncIterator[Ingest]:
+        """Ingest in this process."""
+        with contextlib.closing(EventWriter(self.database)) as writer:
+            ingest = Ingest(writer, self.access)
+            async with running(ingest.run()):
+                await until(lambda: ingest.connected, "ingest listens")
+                yield ingest
+
+
+@contextlib.asynccontextmanager
+async def running(work: Any) -> AsyncIterator[asyncio.Task[None]]:
+    """A coroutine as a task for the length of a block; its own failure fails the test."""
+    task = asyncio.create_task(work)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+class Command:
+    """`zhian ...` as a process. `ready` waits for READY=1; leaving the block ends it and checks nothing else."""
+
+    def __init__(self, words: Sequence[str], log: Path) -> None:
+        self._words = list(words)
+        self._log = log
+        self._notify: socket.socket | None = None
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, stdout: int = subprocess.DEVNULL) -> None:
+        self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._notify.setblocking(False)
+        address = f"\0zhian-test-{os.getpid()}-{id(self)}-{time.monotonic_ns()}"
+        self._notify.bind(address)
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "zhian", *self._words],
+                cwd=REPOSITORY,
+                env={**os.environ, "NOTIFY_SOCKET": "@" + address[1:]},
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=log,
+            )
+
+    def _is_ready(self) -> bool:
+        assert self.process is not None
+        assert self._notify is not None
+        assert self.process.poll() is None, f"{self._words} ended: {self.log()[-2000:]}"
+        try:
+            return b"READY=1" in self._notify.recv(4096)
+        except BlockingIOError:
+            return False
+
+    async def ready(self) -> None:
+        await until(self._is_ready, f"{self._words} is ready: {self.log()[-500:]}")
+
+    async def start_and_wait(self) -> None:
+        self.start()
+        await self.ready()
+
+    def log(self) -> str:
+        return self._log.read_text(errors="replace") if self._log.exists() else ""
+
+    async def kill(self, number: int = signal.SIGKILL) -> int:
+        """Send a signal and wait for the end; the exit status."""
+        assert self.process is not None
+        self.process.send_signal(number)
+        return await asyncio.to_thread(self.process.wait, DEADLINE_S)
+
+    async def __aenter__(self) -> Command:
+        await self.start_and_wait()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self.process is not None and self.process.poll() is None:
+            await self.kill(signal.SIGTERM)
+        if self._notify is not None:
+            self._notify.close()
+
+
+class Peer:
+    """A plain paho client that a test drives by hand: what somebody else's program could send."""
+
+    def __init__(self, port: int, username: str, password: str, client_id: str) -> None:
+        self.messages: list[tuple[str, bytes]] = []
+        self.granted: list[bool] = []
+        self.published = 0
+        self.connected = False
+        self._port = port
+        self.client = client = mqtt.Client(
+            CallbackAPIVersion.VERSION2, client_id=client_id, protocol=mqtt.MQTTv311, clean_session=True
+        )
+        client.username_pw_set(username, password)
+        client.on_connect = self._connected
+        client.on_message = lambda _, __, m: self.messages.append((m.topic, bytes(m.payload)))
+        client.on_subscribe = lambda _, __, ___, reasons, ____: self.granted.extend(not r.is_failure for r in reasons)
+        client.on_publish = self._published
+
+    def _connected(self, _: Any, __: Any, ___: Any, reason: Any, ____: Any) -> None:
+        self.connected = not reason.is_failure
+
+    def _published(self, *_: Any) -> None:
+        self.published += 1
+
+    async def __aenter__(self) -> Peer:
+        await asyncio.to_thread(self.client.connect, "127.0.0.1", self._port)
+        self.client.loop_start()
+        await until(lambda: self.connected, "the peer is connected")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.client.disconnect()
+        await asyncio.to_thread(self.client.loop_stop)
+
+    async def subscribe(self, filter_: str) -> bool:
+        before = len(self.granted)
+        self.client.subscribe(filter_, 1)
+        await until(lambda: len(self.granted) > before, "SUBACK")
+        return self.granted[-1]
+
+    async def publish(self, topic: str, payload: bytes) -> None:
+        before = self.published
+        self.client.publish(topic, payload, 1)
+        await until(lambda: self.published > before, "PUBACK")
+
+    def acks(self) -> list[Ack]:
+        return [decode_ack(payload) for topic, payload in self.messages if topic.endswith("/down/ack")]
+
+
+def peer(district: District, gateway: str = "gw-1") -> Peer:
+    return Peer(district.port, gateway, district.password(gateway), f"peer-as-{gateway}")
+
+
+def topic(kind: Kind, gateway: str = "gw-1") -> str:
+    return topics.topic(GatewayName("east", "garden", gateway), kind)
+
+
+class Mosquitto:
+    """Debian's mosquitto on a free loopback port: no persistence, so a restart loses everything it had."""
+
+    def __init__(self, district: District) -> None:
+        program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
+        assert program, "mosquitto is not installed: apt-get install mosquitto (setup/test-packages.sh)"
+        self._program = program
+        self._district = district
+        self._process: subprocess.Popen[bytes] | None = None
+        self._config = district.folder / "mosquitto.conf"
+        self._config.write_text(
+            f"listener {district.port} 127.0.0.1\nallow_anonymous true\npersistence false\nmax_queued_messages 10000\n"
+            + ("user root\n" if os.geteuid() == 0 else "")
+        )
+
+    def _answers(self) -> bool:
+        with socket.socket() as s:
+            return s.connect_ex(("127.0.0.1", self._district.port)) == 0
+
+    async def start(self) -> None:
+        with (self._district.folder / "mosquitto.log").open("ab") as log:
+            self._process = subprocess.Popen([self._program, "-c", str(self._config)], stdout=log, stderr=log)
+        await until(self._answers, "mosquitto answers")
+
+    async def kill(self) -> None:
+        assert self._process is not None
+        self._process.kill()
+        await asyncio.to_thread(self._process.wait)
+
+    async def __aenter__(self) -> Mosquitto:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._process is not None and self._process.poll() is None:
+            await self.kill()
+
+
+def uplink(district: District, outbox: MemoryOutbox, gateway: str = "gw-1", **changes: Any) -> Uplink:
+    return Uplink(district.settings(gateway, **changes), outbox, SteadyClock(), FAST)
