@@ -1,0 +1,46 @@
+"""The few lines between us and the inference library: LiteRT, or the older tflite_runtime where that is installed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.errors import VisionError
+
+try:
+    from ai_edge_litert.interpreter import Interpreter
+except ModuleNotFoundError:  # 32-bit systems: tflite_runtime has the same class
+    from tflite_runtime.interpreter import Interpreter
+
+
+class Net:
+    """One loaded model with one picture as input. Not for use from two threads at once."""
+
+    def __init__(self, content: bytes, name: str, *, threads: int = 1) -> None:
+        """Raises VisionError where the library does not take the model."""
+        try:
+            self._interpreter = Interpreter(model_content=content, num_threads=threads)
+            self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as e:
+            raise VisionError(f"model {name}: the inference library refuses it ({e}); install matching versions") from e
+        (self._input,) = self._interpreter.get_input_details()
+        self._outputs = {d["name"]: d["index"] for d in self._interpreter.get_output_details()}
+        self.invokes = 0
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        return tuple(int(v) for v in self._input["shape"])
+
+    @property
+    def output_names(self) -> frozenset[str]:
+        return frozenset(self._outputs)
+
+    def run(self, picture: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+        """Infer on one BGR picture of exactly the input's size; (v - 127.5) / 127.5 is applied here."""
+        x = (picture.astype(np.float32) - 127.5) * np.float32(1 / 127.5)
+        self._interpreter.set_tensor(self._input["index"], x[None])
+        self._interpreter.invoke()
+        self.invokes += 1
+        return {name: self._interpreter.get_tensor(index)[0] for name, index in self._outputs.items()}

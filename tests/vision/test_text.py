@@ -1,0 +1,78 @@
+"""Probabilities to text: both heads count, the grammar decides, and an empty picture is refused."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from gateway.vision.grammar import DIGITS, LETTERS, PROVINCES, Refusal
+from gateway.vision.text import Alphabet, ctc_log_likelihood, decide
+
+CHARACTERS = PROVINCES + DIGITS + LETTERS
+ALPHABET = Alphabet(CHARACTERS)
+CLASSES, STEPS = len(CHARACTERS) + 1, 32
+BLUE, GREEN = {"blue": 0.9, "green": 0.05, "yellow": 0.05}, {"blue": 0.05, "green": 0.9, "yellow": 0.05}
+
+
+def heads(text, sure=0.98):
+    """(columns, slots) of a net that sees `text`."""
+    numbers = ALPHABET.numbers(text)
+    rest = (1 - sure) / (CLASSES - 1)
+    slots, columns = np.full((8, CLASSES), rest, np.float32), np.full((STEPS, CLASSES), rest, np.float32)
+    for i in range(8):
+        slots[i, numbers[i] if i < len(numbers) else 0] = sure
+    for step in range(STEPS):
+        i, inside = divmod(step, 4)
+        columns[step, numbers[i] if i < len(numbers) and inside < 2 else 0] = sure
+    return columns, slots
+
+
+@pytest.mark.parametrize(("text", "kinds", "kind"), [("京A12345", BLUE, "blue"), ("粤BD12345", GREEN, "green")])
+def test_a_clear_text_is_read_with_a_high_score(text, kinds, kind):
+    reading = decide(ALPHABET, *heads(text), kinds)
+    assert (reading.text, reading.kind, reading.refused) == (text, kind, None)
+    assert 0.5 < reading.score <= 1
+
+
+def test_the_kind_follows_the_length():
+    assert decide(ALPHABET, *heads("粤BD12345"), BLUE).kind == "green"
+    assert decide(ALPHABET, *heads("京A12345"), GREEN).kind in ("blue", "yellow")
+
+
+def test_the_grammar_corrects_a_digit_in_the_place_of_the_letter():
+    columns, slots = heads("京B12345")
+    eight, letter = ALPHABET.numbers("8B")
+    slots[1, eight], slots[1, letter] = 0.5, 0.45
+    assert decide(ALPHABET, columns, slots, BLUE).text == "京B12345"
+
+
+def test_two_heads_that_disagree_lower_the_score():
+    agreed = decide(ALPHABET, *heads("京A12345"), BLUE)
+    torn = decide(ALPHABET, heads("京A12345", 0.9)[0], heads("京A12346", 0.9)[1], BLUE)
+    assert torn.score < 0.6 * agreed.score
+
+
+def test_nothing_there_is_refused():
+    columns, slots = heads("")
+    reading = decide(ALPHABET, columns, slots, BLUE)
+    assert reading.refused is Refusal.NOTHING
+    assert reading.score < 0.02
+
+
+def test_what_cannot_be_a_plate_is_refused_with_why():
+    reading = decide(ALPHABET, *heads("A京12345", 0.995), BLUE)
+    assert reading.refused is Refusal.PROVINCE
+    assert reading.text == "A京12345"
+
+
+def test_ctc_likelihood_is_the_sum_over_all_alignments():
+    rng = np.random.default_rng(3)
+    probabilities = rng.dirichlet(np.ones(3), 5).astype(np.float64)
+    for wanted in ([1], [1, 2], [1, 1], [2, 1, 2]):
+        total = 0.0
+        for path in itertools.product(range(3), repeat=5):
+            merged = [n for n, _ in itertools.groupby(path) if n]
+            if merged == wanted:
+                total += math.prod(probabilities[t, n] for t, n in enumerate(path))
+        assert ctc_log_likelihood(np.log(probabilities), wanted) == pytest.approx(math.log(total))

@@ -1,0 +1,162 @@
+"""Random pictures of plates as a reader gets them: 128x32 px, labelled. Everything follows from the generator given."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.render.glyphs import paired
+from sim.render.plate import DIGITS, LETTERS, LOOKS, PROVINCES, Look, PlateKind, draw_plate
+from training.fonts import Choice
+
+WIDTH, HEIGHT = 128, 32
+CHARACTERS = PROVINCES + DIGITS + LETTERS  # class i + 1; class 0 is blank
+KINDS = (PlateKind.BLUE, PlateKind.GREEN, PlateKind.YELLOW)
+KIND_SHARES = (0.58, 0.32, 0.10)
+NOTHING_SHARE = 0.04  # pictures without a plate: the reader must say that there is nothing
+ALPHANUMERIC = DIGITS + LETTERS
+
+
+def random_text(kind: PlateKind, rng: np.random.Generator) -> str:
+    """A registration number that may be issued for `kind`; provinces and letters evenly, so that none is rare."""
+    head = PROVINCES[rng.integers(31)] + LETTERS[rng.integers(24)]
+    share = 0.6 if rng.random() < 0.7 else 0.3
+    tail = [DIGITS[rng.integers(10)] if rng.random() < share else LETTERS[rng.integers(24)] for _ in range(5)]
+    if kind is not PlateKind.GREEN:
+        return head + "".join(tail)
+    energy = "DF"[rng.integers(2)] if rng.random() < 0.5 else "ABCDEFGHJK"[rng.integers(10)]
+    if rng.random() < 0.2:  # large vehicles carry it last
+        return head + "".join(DIGITS[d] for d in rng.integers(0, 10, 5)) + energy
+    second = ALPHANUMERIC[rng.integers(34)] if rng.random() < 0.4 else DIGITS[rng.integers(10)]
+    return head + energy + second + "".join(DIGITS[d] for d in rng.integers(0, 10, 4))
+
+
+def random_look(kind: PlateKind, fonts: tuple[Choice, Choice], rng: np.random.Generator) -> Look:
+    """Fonts and colours within what plates look like after years outdoors."""
+    hanzi, latin = (c.sources[rng.choice(len(c.sources), p=c.shares)] for c in fonts)
+    base = LOOKS[kind]
+    shift, gain = rng.normal(0, 14, 3), rng.uniform(0.75, 1.15)
+
+    def worn(colour: tuple[float, float, float]) -> tuple[float, float, float]:
+        return tuple(np.clip(np.array(colour) * gain + shift, 0, 255).tolist())  # type: ignore[return-value]
+
+    top, bottom = worn(base.top), worn(base.bottom)
+    if kind is PlateKind.GREEN and rng.random() < 0.2:
+        top = bottom
+    bolt = tuple(rng.uniform(50, 235, 3).tolist()) if rng.random() < 0.6 else None
+    return Look(
+        top=top,
+        bottom=bottom,
+        ink=worn(base.ink),
+        rim=base.rim if rng.random() < 0.75 else None,
+        glyphs=paired(hanzi, latin),
+        embolden_mm=float(rng.choice([0, 0, 0, 2, 4, 6])),
+        jitter_mm=rng.uniform(0, 1.5),
+        bolt=bolt,
+    )
+
+
+def sample(
+    rng: np.random.Generator, fonts: tuple[Choice, Choice], hard: float = 1.0
+) -> tuple[NDArray[np.uint8], str, int]:
+    """One picture: (32x128x3 uint8 BGR, text or "" for no plate, index into KINDS or -1). `hard` 0..1 scales faults."""
+    if rng.random() < NOTHING_SHARE:
+        return degrade(clutter(rng, HEIGHT, WIDTH), rng, hard, WIDTH), "", -1
+    which = int(rng.choice(len(KINDS), p=KIND_SHARES))
+    kind = KINDS[which]
+    text = random_text(kind, rng)
+    plate = draw_plate(text, kind, px_per_mm=0.5, look=random_look(kind, fonts, rng), rng=rng)
+    if rng.random() < 0.15 * hard:
+        dirt(plate, rng)
+    seen_px = int(np.exp(rng.uniform(np.log(46 if hard > 0.7 else 80), np.log(190))))  # width in the camera's picture
+    seen = view(plate, rng, hard, seen_px)
+    return degrade(seen, rng, hard, seen_px), text, which
+
+
+def clutter(rng: np.random.Generator, height: int, width: int) -> NDArray[np.uint8]:
+    """A background with soft and hard edges."""
+    cells = rng.integers(0, 255, (int(rng.integers(1, 6)), int(rng.integers(1, 8)), 3)).astype(np.uint8)
+    cells = (cells * rng.uniform(0.1, 1) + rng.uniform(0, 120)).clip(0, 255).astype(np.uint8)
+    how = cv2.INTER_CUBIC if rng.random() < 0.7 else cv2.INTER_NEAREST
+    image = cv2.resize(cells, (width, height), interpolation=how)
+    for _ in range(int(rng.integers(0, 4))):
+        a, b = rng.integers(0, width, 2), rng.integers(0, height, 2)
+        line = (int(a[0]), int(b[0])), (int(a[1]), int(b[1]))
+        cv2.line(image, *line, rng.integers(0, 255, 3).tolist(), int(rng.integers(1, 5)))
+    return image
+
+
+def dirt(plate: NDArray[np.uint8], rng: np.random.Generator) -> None:
+    """Mud and scratches, in place."""
+    height, width = plate.shape[:2]
+    for _ in range(int(rng.integers(1, 6))):
+        at = (int(rng.integers(width)), int(rng.integers(height)))
+        size = (int(rng.integers(2, 16)), int(rng.integers(2, 9)))
+        cv2.ellipse(plate, at, size, float(rng.uniform(0, 180)), 0, 360, rng.integers(40, 150, 3).tolist(), -1)
+
+
+def view(plate: NDArray[np.uint8], rng: np.random.Generator, hard: float, seen_px: int) -> NDArray[np.uint8]:
+    """The plate as cut out of a picture: rectified by imperfect corners, or an upright box around a tilted plate."""
+    height, width = plate.shape[:2]
+    box = np.float32([[0, 0], [width, 0], [width, height], [0, height]])
+    out_w, out_h = seen_px, max(11, round(seen_px / 4))
+    if rng.random() < 0.5:  # rectified: corners are off by a few per cent of the plate
+        grow = rng.uniform(-0.01, 0.05)
+        target = np.float32([[grow, grow], [1 - grow, grow], [1 - grow, 1 - grow], [grow, 1 - grow]])
+        target += rng.normal(0, 1, (4, 2)) * hard * np.array([0.014, 0.05])
+    else:  # upright box
+        angle = math.radians(hard * rng.normal(0, 3 if rng.random() < 0.6 else 8))
+        turned = (box - box.mean(axis=0)) * [rng.uniform(0.72, 1.08), 1]
+        turned[:, 0] += rng.normal(0, 0.15) * hard * turned[:, 1]
+        cos, sin = math.cos(angle), math.sin(angle)
+        turned = turned @ np.array([[cos, sin], [-sin, cos]]) + rng.normal(0, 2.2 * hard, (4, 2))
+        low, high = turned.min(axis=0), turned.max(axis=0)
+        loose = rng.uniform(-0.03, 0.08, 4) + (rng.uniform(0, 0.1) if rng.random() < 0.15 else 0)
+        low, high = low - loose[:2] * (high - low), high + loose[2:] * (high - low)
+        target = (turned - low) / (high - low)
+    target = np.float32(target * [out_w, out_h])
+    shrink = out_w / width
+    if shrink < 0.8:
+        plate = cv2.GaussianBlur(plate, (0, 0), 0.45 / shrink)
+    behind = clutter(rng, out_h, out_w)
+    matrix = cv2.getPerspectiveTransform(box, target)
+    return cv2.warpPerspective(
+        plate, matrix, (out_w, out_h), dst=behind, borderMode=cv2.BORDER_TRANSPARENT, flags=cv2.INTER_LINEAR
+    )
+
+
+def degrade(image: NDArray[np.uint8], rng: np.random.Generator, hard: float, seen_px: int) -> NDArray[np.uint8]:
+    """Light, blur, noise and compression at the camera's resolution, then the reader's size."""
+    height, width = image.shape[:2]
+    light = np.float32(rng.uniform(1 - 0.65 * hard, 1 + 0.3 * hard)) * np.ones((height, width, 1), np.float32)
+    if rng.random() < 0.5:
+        light = light * (1 + np.linspace(-1, 1, width, dtype=np.float32)[None, :, None] * rng.normal(0, 0.25 * hard))
+        light = light * (1 + np.linspace(-1, 1, height, dtype=np.float32)[:, None, None] * rng.normal(0, 0.2 * hard))
+    if rng.random() < 0.3 * hard:  # a shadow's edge
+        cut, slope = rng.uniform(0, width), rng.normal(0, 1)
+        rows = np.arange(height, dtype=np.float32)[:, None]
+        light = light * np.where(np.arange(width) > cut + slope * rows, rng.uniform(0.35, 1), 1.0)[..., None]
+    f = image.astype(np.float32) * light * (1 + rng.normal(0, 0.1 * hard, 3)) + rng.normal(0, 10 * hard)
+    if rng.random() < 0.3 * hard:  # haze, or glare
+        f = f * rng.uniform(0.35, 0.9) + rng.uniform(0, 90)
+    if rng.random() < 0.2 * hard:
+        f = f.mean(axis=2, keepdims=True) * 0.75 + f * 0.25
+    f = np.clip(f, 0, 255).astype(np.float32)
+    kind_of_blur, unit = rng.random(), seen_px / 128
+    if kind_of_blur < 0.4 * hard:
+        f = cv2.GaussianBlur(f, (0, 0), max(0.3, rng.uniform(0.3, 1.7) * max(unit, 0.6)))
+    elif kind_of_blur < 0.6 * hard:
+        n = max(2, round(rng.uniform(2, 6) * unit))
+        kernel = np.zeros((n, n), np.float32)
+        kernel[n // 2] = 1
+        turn = cv2.getRotationMatrix2D((n / 2 - 0.5, n / 2 - 0.5), rng.uniform(0, 180), 1)
+        kernel = cv2.warpAffine(kernel, turn, (n, n)) + 1e-6
+        f = cv2.filter2D(f, -1, kernel / kernel.sum())
+    f += rng.standard_normal(f.shape, np.float32) * rng.uniform(0, 9 * max(hard, 0.3))
+    out = np.clip(f, 0, 255).astype(np.uint8)
+    if rng.random() < 0.5:
+        out = cv2.imdecode(cv2.imencode(".jpg", out, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(40, 96))])[1], 1)
+    return cv2.resize(out, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA if width > WIDTH else cv2.INTER_LINEAR)
