@@ -19,9 +19,7 @@ Seconds = Annotated[float, Meta(gt=0, le=600)]
 Moment = Annotated[float, Meta(ge=0, le=86_400)]
 Pin = Annotated[int, Meta(ge=2, le=27)]  # BCM numbers on the 40-pin header
 # Seven characters, or eight for a new-energy vehicle.
-Plate = Annotated[
-    str, Meta(pattern=r"^[\u4e00-\u9fff][A-HJ-NP-Z][A-HJ-NP-Z0-9]{5,6}(?!\n)$")
-]
+Plate = Annotated[str, Meta(pattern=r"^[\u4e00-\u9fff][A-HJ-NP-Z][A-HJ-NP-Z0-9]{5,6}(?!\n)$")]
 Digits = Annotated[str, Meta(pattern=r"^[0-9]{4,8}(?!\n)$")]
 TimeOfDay = Annotated[str, Meta(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)(?!\n)$")]
 

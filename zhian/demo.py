@@ -22,9 +22,7 @@ MicroPython door nodes on an OSDP bus, plates read by a TFLite model, one journa
 
 
 def command(
-    headless: Annotated[
-        bool, typer.Option("--headless", help="No pages; print only the result.")
-    ] = False,
+    headless: Annotated[bool, typer.Option("--headless", help="No pages; print only the result.")] = False,
     for_s: Annotated[float | None, typer.Option("--for", help="Stop after this many seconds.", min=1)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on the last line.")] = False,
     scenario: Annotated[Path | None, typer.Option(help="Another scenario file.")] = None,

@@ -32,32 +32,30 @@ def decide(request: AccessRequest, policy: Policy, state: State, now: datetime) 
     credential = policy.credentials.get((first.kind, first.key))
     if credential is None:
         return Decision(False, Reason.UNKNOWN_CREDENTIAL, credential=first.kind)
-
-    def denied(reason: Reason, awaiting: CredentialKind | None = None) -> Decision:
-        return Decision(False, reason, credential.holder, first.kind, awaiting)
-
-    now_ms = int(now.timestamp() * 1000)
-    for presented in request.presented:
-        problem = _problem(presented, credential.holder, policy, now_ms)
-        if problem is not None:
-            return denied(problem)
-    if (problem := _rule_problem(credential.holder, request.portal, policy, state, now)) is not None:
-        return denied(problem)
-    shown = frozenset(presented.kind for presented in request.presented)
-    if any(combination <= shown for combination in portal.accepts):
-        return Decision(True, Reason.PERMITTED, credential.holder, first.kind)
-    if any(shown | {CredentialKind.PIN} == combination for combination in portal.accepts):
-        return denied(Reason.PIN_REQUIRED, CredentialKind.PIN)
-    return denied(Reason.NOT_ACCEPTED_HERE)
+    holder = credential.holder
+    reason = _credential_problem(credential, now)
+    for presented in request.presented[1:]:
+        reason = reason or _further_problem(presented, holder, policy, now)
+    reason = reason or _rule_problem(holder, request.portal, policy, state, now)
+    if reason is not None:
+        return Decision(False, reason, holder, first.kind)
+    shown = {presented.kind for presented in request.presented}
+    for combination in portal.accepts:
+        if combination <= shown:
+            return Decision(True, Reason.PERMITTED, holder, first.kind)
+    for combination in portal.accepts:
+        if combination == shown | {CredentialKind.PIN}:
+            return Decision(False, Reason.PIN_REQUIRED, holder, first.kind, CredentialKind.PIN)
+    return Decision(False, Reason.NOT_ACCEPTED_HERE, holder, first.kind)
 
 
-def _problem(presented: Presented, holder: str, policy: Policy, now_ms: int) -> Reason | None:
-    """Why this credential does not count as one of `holder`'s, or None where it does."""
-    credential: Credential | None = policy.credentials.get((presented.kind, presented.key))
-    if credential is None or credential.holder != holder:
-        return Reason.WRONG_PIN if presented.kind is CredentialKind.PIN else Reason.UNKNOWN_CREDENTIAL
+def _credential_problem(credential: Credential, now: datetime) -> Reason | None:
+    """Why this credential does not count now, whoever holds it, or None where it does."""
     if credential.revoked:
         return Reason.REVOKED
+    if credential.valid_from_ms is None and credential.valid_until_ms is None:
+        return None
+    now_ms = int(now.timestamp() * 1000)
     if credential.valid_from_ms is not None and now_ms < credential.valid_from_ms:
         return Reason.NOT_YET_VALID
     if credential.valid_until_ms is not None and now_ms >= credential.valid_until_ms:
@@ -65,13 +63,22 @@ def _problem(presented: Presented, holder: str, policy: Policy, now_ms: int) -> 
     return None
 
 
+def _further_problem(presented: Presented, holder: str, policy: Policy, now: datetime) -> Reason | None:
+    """Why what was shown after the first does not count as one of `holder`'s, or None where it does."""
+    credential = policy.credentials.get((presented.kind, presented.key))
+    if credential is None or credential.holder != holder:
+        return Reason.WRONG_PIN if presented.kind is CredentialKind.PIN else Reason.UNKNOWN_CREDENTIAL
+    return _credential_problem(credential, now)
+
+
 def _rule_problem(holder: str, portal: str, policy: Policy, state: State, now: datetime) -> Reason | None:
     """Why no rule lets `holder` through `portal` now, or None where one does."""
-    rules = [rule for group in policy.holders[holder].groups for rule in policy.rules.get((group, portal), ())]
-    if not rules:
+    found = False
+    for group in policy.holders[holder].groups:
+        for rule in policy.rules.get((group, portal), ()):
+            if rule.schedule.always or (state.clock_certain and rule.schedule.allows(now)):
+                return None
+            found = True
+    if not found:
         return Reason.NO_RULE
-    if any(rule.schedule.always for rule in rules):
-        return None
-    if not state.clock_certain:
-        return Reason.CLOCK_UNCERTAIN
-    return None if any(rule.schedule.allows(now) for rule in rules) else Reason.OUTSIDE_SCHEDULE
+    return Reason.OUTSIDE_SCHEDULE if state.clock_certain else Reason.CLOCK_UNCERTAIN
