@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -19,7 +20,9 @@ from gateway.control.door import DoorControl
 from gateway.control.judge import Judge
 from gateway.drivers import gpio, local_socket, operations_link, vision_link
 from gateway.drivers.clock import SystemClock
+from gateway.drivers.only_one import only_one
 from gateway.drivers.osdp import OsdpBus
+from gateway.errors import DriverError, StoreError
 from gateway.model import PlateRead, PortalStatus, SiteStatus, UplinkStatus
 from gateway.operations.messages import MAX_LINE_BYTES
 from gateway.operations.operations import Operations
@@ -37,6 +40,7 @@ STOP_DRAIN_S = 2.0  # what is not acknowledged by then stays in the outbox for t
 FEEDBACK = {  # a barrier's input and whether it is active -> what that means to the barrier
     ("raised", True): BarrierEvent.AT_TOP,
     ("lowered", True): BarrierEvent.AT_BOTTOM,
+    ("lowered", False): BarrierEvent.LEFT_BOTTOM,
     ("loop", True): BarrierEvent.LOOP_OCCUPIED,
     ("loop", False): BarrierEvent.LOOP_FREE,
 }
@@ -61,10 +65,10 @@ class Core:
     started_ms: int = 0
 
 
-def build(file: Path) -> Core:
-    """Read the configuration and construct. Nothing runs yet. Raises ConfigError, StoreError, DriverError."""
-    config = configuration.read(file)
+def build(file: Path, config: GatewayConfig) -> Core:
+    """Construct everything. Nothing runs yet. Raises ConfigError, StoreError, DriverError."""
     policy = policy_file.read(resolve(file, config.policy.file))
+    wiring.check_portals(file, config, policy)
     site_key = wiring.secret(file, config.site.site_key_file, 32)
     connection = database.open_for_writing(configuration.database_file(file, config))
     clock = SystemClock(config.site.timezone, Journal.newest_time_ms(connection))
@@ -75,9 +79,9 @@ def build(file: Path) -> Core:
     buses = [
         OsdpBus(
             bus.name,
-            str(resolve(file, bus.port)),
+            str(configuration.device_path(file, bus.port)),
             bus.baud,
-            [wiring.osdp_device(file, reader) for reader in config.reader if reader.bus == bus.name],
+            [wiring.osdp_device(file, config, reader) for reader in config.reader if reader.bus == bus.name],
             clock,
             devices.observe,
         )
@@ -108,7 +112,13 @@ def build(file: Path) -> Core:
 
 async def run(file: Path) -> None:
     """Core, from start to an orderly end on cancellation."""
-    core = build(file)
+    config = configuration.read(file)
+    with only_one(resolve(file, config.paths.data)):
+        await _run(build(file, config))
+
+
+async def _run(core: Core) -> None:
+    cause, clean = "failed", False
     try:
         await _start(core)
         uplink = asyncio.create_task(core.uplink.run(), name="uplink") if core.uplink else None
@@ -119,12 +129,15 @@ async def run(file: Path) -> None:
                     tasks.create_task(_fail_with(uplink), name="uplink-watch")
                 systemd.ready(f"{len(core.doors) + len(core.barriers)} portals")
                 log.info("core is ready", portals=[*core.doors, *core.barriers], epoch=core.journal.epoch)
+        except asyncio.CancelledError:
+            cause, clean = "asked", True
+            raise
         finally:
             systemd.stopping()
-            await _stop(core, uplink)
+            await _stop(core, uplink, cause)
     finally:
-        await core.journal.close()
-    log.info("core stopped")
+        await core.journal.close(clean=clean)
+        log.info("core stopped", cause=cause)
 
 
 async def _fail_with(task: asyncio.Task[None]) -> None:
@@ -132,11 +145,15 @@ async def _fail_with(task: asyncio.Task[None]) -> None:
     await asyncio.shield(task)
 
 
-async def _stop(core: Core, uplink: asyncio.Task[None] | None) -> None:
-    """Pins to rest first; then say goodbye, and give the center a moment to acknowledge."""
+async def _stop(core: Core, uplink: asyncio.Task[None] | None, cause: str) -> None:
+    """Pins to rest first; then say goodbye, and give the center a moment to acknowledge. One fault hides no other."""
     for pins in core.pins.values():
-        await pins.close()
-    await core.journal.record([NewEntry(catalogue.GatewayStopped("asked"))])
+        with contextlib.suppress(DriverError):
+            await pins.close()
+    try:
+        await core.journal.record([NewEntry(catalogue.GatewayStopped(cause))])
+    except StoreError as e:
+        log.error("the end could not be recorded", error=str(e))
     if uplink is None or core.uplink is None:
         return
     deadline_ms = core.clock.monotonic_ms() + round(STOP_DRAIN_S * 1000)
@@ -160,8 +177,12 @@ async def _start_tasks(core: Core, tasks: asyncio.TaskGroup) -> None:
     tasks.create_task(core.devices.loop.run(), name="devices")
     for portal in (*core.doors.values(), *core.barriers.values()):
         tasks.create_task(portal.run(), name=f"portal-{portal.settings.name}")
-    for pins in core.pins.values():
-        await pins.open()
+    for name, pins in core.pins.items():
+        try:
+            await pins.open()
+        except DriverError as e:
+            log.error("this barrier stays as it is; the other portals work", barrier=name, error=str(e))
+            core.barriers[name].unusable()
     for bus in core.buses:
         tasks.create_task(bus.run(), name="bus")
     operations = Operations({**core.doors, **core.barriers}, lambda: status(core))

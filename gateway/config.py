@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -47,7 +48,7 @@ class Uplink(Table):
     """The way to the district center. `mode = "none"`: journal only."""
 
     mode: Literal["mqtt", "none"] = "none"
-    host: str = "127.0.0.1"
+    host: Literal["127.0.0.1", "::1", "localhost"] = "127.0.0.1"  # passwords go in clear until there is TLS
     port: Port = 1883
     client_id_file: str | None = None
     username: str | None = None
@@ -81,6 +82,7 @@ class Door(Table):
     reader: Name
     unlock_s: Seconds = 5.0
     held_open_s: Seconds = 30.0
+    exit_s: Seconds = 5.0  # how long the node itself releases on request-to-exit (firmware/node/door.py)
     pin_wait_s: Seconds = 15.0
     alternative_ways_in: tuple[str, ...] = ()
 
@@ -176,6 +178,11 @@ def resolve(config_file: Path, path: str) -> Path:
     return (config_file.parent / path).resolve()
 
 
+def device_path(config_file: Path, path: str) -> Path:
+    """As `resolve`, but links are left alone: /dev/serial/by-id/... must mean what it says after a replug, too."""
+    return Path(os.path.abspath(config_file.parent / path))  # noqa: PTH100 - resolve() would follow the links
+
+
 def database_file(config_file: Path, config: GatewayConfig) -> Path:
     """The one SQLite file: policy, journal, outbox."""
     return resolve(config_file, config.paths.data) / "gateway.sqlite"
@@ -203,7 +210,11 @@ def _cross_check(config: GatewayConfig, source: str) -> None:
         ZoneInfo(config.site.timezone)
     except (ZoneInfoNotFoundError, ValueError):
         fail("site.timezone", f"expected an IANA name such as Asia/Shanghai, got {config.site.timezone!r}")
-    if config.uplink.mode == "mqtt" and (config.uplink.client_id_file is None or config.uplink.password_file is None):
+    if config.uplink.mode == "mqtt" and None in (
+        config.uplink.client_id_file,
+        config.uplink.username,
+        config.uplink.password_file,
+    ):
         fail("uplink", 'mode = "mqtt" needs client_id_file, username and password_file; set-up writes all three')
     tables: dict[str, tuple[Bus | Reader | Door | Barrier | Camera, ...]] = {
         "bus": config.bus,
@@ -226,6 +237,8 @@ def _cross_check(config: GatewayConfig, source: str) -> None:
     for i, door in enumerate(config.door):
         if door.reader not in names["reader"]:
             fail(f"door[{i}].reader", f"expected one of {names['reader']}, got {door.reader!r}")
+        if door.reader in [other.reader for other in config.door[:i]]:
+            fail(f"door[{i}].reader", f"{door.reader!r} is at another door already; each door needs its own")
     used: dict[int, str] = {}
     for i, barrier in enumerate(config.barrier):
         if barrier.camera not in names["camera"]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import device_profiles
 from device_profiles import BarrierProfile, OsdpDeviceProfile
 from gateway import config as configuration
+from gateway.access.policy import Policy
 from gateway.config import GatewayConfig, resolve
 from gateway.control.barrier import BarrierSettings
 from gateway.control.door import DoorSettings
@@ -18,22 +19,53 @@ from gateway.uplink import UplinkSettings
 from runtime.errors import ConfigError
 
 
+def check_portals(file: Path, config: GatewayConfig, policy: Policy) -> None:
+    """Every portal here must be described in the policy: better now than at the first card. Raises ConfigError."""
+    for portal in (*config.door, *config.barrier):
+        if portal.name not in policy.portals:
+            raise ConfigError(
+                f"{resolve(file, config.policy.file)}: portal {portal.name!r} of {file.name} is missing;"
+                " add a [[portal]] table for it"
+            )
+
+
 def door_settings(door: configuration.Door) -> DoorSettings:
     """A door's settings; times in ms."""
-    times = DoorTimes(unlock_ms=round(door.unlock_s * 1000), held_open_ms=round(door.held_open_s * 1000))
+    times = DoorTimes(
+        unlock_ms=round(door.unlock_s * 1000),
+        held_open_ms=round(door.held_open_s * 1000),
+        exit_ms=round(door.exit_s * 1000),
+    )
     label = {"zh": door.label.zh, "en": door.label.en}
     return DoorSettings(door.name, door.reader, label, times, round(door.pin_wait_s * 1000))
 
 
-def osdp_device(file: Path, reader: configuration.Reader) -> OsdpDevice:
+def osdp_device(file: Path, config: GatewayConfig, reader: configuration.Reader) -> OsdpDevice:
     """A reader on a bus, with its key. Raises ConfigError."""
     profile = device_profiles.load(reader.profile)
     if not isinstance(profile, OsdpDeviceProfile):
         raise ConfigError(
             f"{file}: reader {reader.name!r}: profile {reader.profile!r} is no osdp-device; name one of that kind"
         )
+    _check_lock(file, config, reader, profile)
     scbk = secret(file, reader.key_file, 16)
     return OsdpDevice(reader.name, reader.address, scbk, profile.input_names(), profile.output_numbers())
+
+
+def _check_lock(file: Path, config: GatewayConfig, reader: configuration.Reader, profile: OsdpDeviceProfile) -> None:
+    for door in config.door:
+        if door.reader != reader.name:
+            continue
+        lock = profile.outputs.get("lock")
+        if lock is None:
+            raise ConfigError(
+                f"{file}: door {door.name!r}: profile {reader.profile!r} has no output 'lock'; choose a device with one"
+            )
+        if door.unlock_s * 1000 > lock.max_pulse_ms:
+            raise ConfigError(
+                f"{file}: door {door.name!r}: unlock_s: expected at most {lock.max_pulse_ms / 1000:g}"
+                f" (profile {reader.profile!r}), got {door.unlock_s:g}; lower it"
+            )
 
 
 def barrier_settings(barrier: configuration.Barrier) -> BarrierSettings:
@@ -51,6 +83,11 @@ def barrier_wiring(file: Path, barrier: configuration.Barrier) -> BarrierWiring:
     profile = device_profiles.load(barrier.profile)
     if not isinstance(profile, BarrierProfile):
         raise ConfigError(f"{file}: barrier {barrier.name!r}: profile {barrier.profile!r} is no barrier; name one")
+    if profile.signals.raise_.mode != "pulse" or profile.signals.raise_.pulse_ms is None:
+        raise ConfigError(
+            f"{file}: barrier {barrier.name!r}: profile {barrier.profile!r} raises by a held signal, which this version"
+            " cannot drive; choose one that raises by a pulse"
+        )
     contacts = {
         "raised": (barrier.pins.raised, profile.inputs.raised),
         "lowered": (barrier.pins.lowered, profile.inputs.lowered),
@@ -64,7 +101,7 @@ def barrier_wiring(file: Path, barrier: configuration.Barrier) -> BarrierWiring:
             for name, (pin, told) in contacts.items()
             if told is not None
         },
-        raise_pulse_s=(profile.signals.raise_.pulse_ms or 500) / 1000,
+        raise_pulse_s=profile.signals.raise_.pulse_ms / 1000,
     )
 
 
@@ -90,6 +127,8 @@ def uplink_settings(file: Path, config: GatewayConfig) -> UplinkSettings | None:
 def secret(file: Path, name: str, length_bytes: int) -> bytes:
     """A key from a file of hex digits. Raises ConfigError; never shows what the file holds."""
     path = resolve(file, name)
+    if path.exists() and path.stat().st_mode & 0o077:
+        raise ConfigError(f"{path}: expected a file that only its owner can read; run chmod 600 on it")
     try:
         key = bytes.fromhex(_line(path))
     except ValueError:

@@ -16,8 +16,9 @@ async def until_signalled(work: Coroutine[Any, Any, None]) -> None:
 
     def stop() -> None:
         nonlocal asked
-        asked = True
-        task.cancel()
+        if not asked:  # a second Ctrl-C must not cut the clean-up short
+            asked = True
+            task.cancel()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)

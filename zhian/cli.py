@@ -23,6 +23,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("zhian.doctor", "Check every part and say what to do."),
 }
 
+OURS = ("zhian", "gateway", "center", "sim", "firmware", "device_profiles", "runtime", "pages")
+
 
 def main() -> NoReturn:
     """Entry point of the console script. Exit: 0 done, 1 the answer is no or the input is bad, 2 wrong usage."""
@@ -32,12 +34,21 @@ def main() -> NoReturn:
         sys.exit("zhian: the command line needs an extra: pip install 'zhian[gateway]' (or center, sim)")
     from runtime.errors import UserError
 
+    if "--version" in sys.argv[1:2]:
+        from importlib.metadata import version
+
+        print(f"zhian {version('zhian')}")
+        sys.exit(0)
     asked = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
-    app = build([asked] if asked in COMMANDS else [])
     try:
+        app = build([asked] if asked in COMMANDS else [])
         app(standalone_mode=True)
     except UserError as e:
         fail(e)
+    except ModuleNotFoundError as e:
+        if e.name is None or e.name.partition(".")[0] in OURS:
+            raise
+        fail(UserError(f"{asked}: the package {e.name} is not installed; pip install 'zhian[gateway,center,sim]'"))
     except ExceptionGroup as group:  # a task of a running process failed; its sentence is what the person needs
         matched, rest = group.split(UserError)
         if matched is None or rest is not None:
@@ -57,6 +68,7 @@ def build(loaded: list[str]):  # type: ignore[no-untyped-def]
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
+        epilog="zhian --version prints the version.",
         help="zhian (智安): the open security gateway of a residential community.",
     )
     for name, (module, text) in COMMANDS.items():

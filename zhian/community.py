@@ -18,6 +18,7 @@ from zhian.site_files import Ports, SiteFiles
 from zhian.supervisor import Command, Supervisor
 
 DRAIN_TIMEOUT_S = 15.0
+PAGE = 500  # events read at once
 FIRST_PORTS = Ports(mqtt=1883, gateway_page=8080, center_page=8090, world_page=8070)
 ZHIAN = (sys.executable, "-m", "zhian")
 _ALARMS = (Severity.ALARM, Severity.LIFE_SAFETY)
@@ -168,9 +169,9 @@ def stored_events(files: SiteFiles) -> list[dict[str, object]]:
     """Everything the center stored, oldest first, with the names that events have at every egress."""
     reading = EventReading(files.center_database)
     found: list[dict[str, object]] = []
-    row = 0
-    while page := sorted(reading.newest(limit=500, after_row=row), key=lambda e: e.row):
-        row = page[-1].row
+    before: int | None = None
+    while page := reading.newest(limit=PAGE, before_row=before):
+        before = min(e.row for e in page)
         found += [
             {
                 "id": f"{e.epoch}-{e.seq}",
@@ -181,9 +182,9 @@ def stored_events(files: SiteFiles) -> list[dict[str, object]]:
                 "severity": e.severity,
                 "data": e.data,
             }
-            for e in page
+            for e in sorted(page, key=lambda e: -e.row)
         ]
-    return found
+    return found[::-1]
 
 
 def check_platform() -> None:

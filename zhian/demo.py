@@ -51,7 +51,7 @@ def command(
     result: dict[str, int] = {}
     with _folder(folder) as place:
         asyncio.run(until_signalled(_run(place, scenario, ports, headless, for_s, say, result)))
-    if as_json:
+    if as_json and result:
         print(json.dumps(result))
     else:
         _print_result(result, say)
@@ -115,6 +115,8 @@ def _refuse_taken(pages: dict[str, int]) -> None:
     from zhian import community
 
     for option, port in pages.items():
+        if list(pages.values()).count(port) > 1:
+            raise UserError(f"{option} {port}: two pages cannot share a port; give each its own")
         if community.taken(port):
             raise UserError(f"port {port} on 127.0.0.1 is taken by another program; choose another with {option}")
 
@@ -128,13 +130,22 @@ def _folder(folder: Path | None) -> Iterator[Path]:
     if folder is None:
         made = Path(tempfile.mkdtemp(prefix="zhian-"))
         try:
+            short_folder(made)
             yield made
-        finally:
+        except UserError:
+            raise  # it names a log in there: the folder stays
+        except BaseException:
             shutil.rmtree(made, ignore_errors=True)
+            raise
+        shutil.rmtree(made, ignore_errors=True)
         return
     folder = folder.resolve()
     short_folder(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    if any(folder.iterdir()):
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        empty = not any(folder.iterdir())
+    except OSError as e:
+        raise UserError(f"{folder}: expected an empty folder, this cannot be one ({e.strerror}); choose another") from e
+    if not empty:
         raise UserError(f"{folder}: this folder is not empty; choose an empty one, or leave --dir away")
     yield folder

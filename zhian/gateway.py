@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -27,4 +28,5 @@ def run(
     from runtime.stop import until_signalled
 
     log.set_up("core", verbose=verbose)
+    os.umask(0o077)  # names, plates and keys: nothing core makes is for others to read
     asyncio.run(until_signalled(run_core(config)))

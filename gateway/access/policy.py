@@ -83,6 +83,9 @@ def compile_policy(
             )
         by_key[credential.kind, credential.key] = credential
     by_portal = {portal.name: portal for portal in portals}
+    for described in by_portal.values():
+        if not all(described.accepts):
+            raise ValueError(f"portal {described.name!r} accepts an empty combination, which anything meets; fill it")
     by_pair: dict[tuple[str, str], tuple[Rule, ...]] = {}
     for rule in rules:
         for portal in rule.portals:

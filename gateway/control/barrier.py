@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Protocol
@@ -9,9 +10,15 @@ from typing import Protocol
 from center.contract import catalogue
 from gateway.control.job_loop import JobLoop
 from gateway.control.judge import Judge
+from gateway.errors import DriverError
 from gateway.model import AccessRequest, CredentialKind, PlateRead, Presented, Reason
 from gateway.portal.barrier import Barrier, BarrierEffect, BarrierEvent, BarrierTimes, step
 from gateway.ports import NewEntry
+from runtime.log import get
+
+RETRY_S = 0.1  # between attempts at a wire that could not be driven
+
+log = get("barrier")
 
 
 class BarrierOutputs(Protocol):
@@ -37,7 +44,11 @@ class BarrierSettings:
 
 
 class BarrierControl:
-    """Owns one barrier's state. `plate_read`, `feedback` and `override` only queue or record; `run` does the work."""
+    """Owns one barrier's state.
+
+    Feedback acts at once: the state steps on arrival and the wires follow in a task of their own, whatever the disk or
+    a plate's record is doing. Only what is to be decided or recorded goes through the queue.
+    """
 
     def __init__(self, settings: BarrierSettings, judge: Judge, outputs: BarrierOutputs) -> None:
         self.settings = settings
@@ -46,7 +57,9 @@ class BarrierControl:
         self._clock = judge.clock
         self._barrier = Barrier(since_ms=self._clock.monotonic_ms())
         self._opened_ms = self._clock.monotonic_ms()
-        self._lower_on = False
+        self._lower_on = False  # what the wire was last told, successfully
+        self._raise_due = False
+        self._wires = asyncio.Event()
         self.state_since_ms = self._clock.now_ms()
         self.last_reason: Reason | None = None
         self.loop = JobLoop(settings.name, self._clock, lambda: self._barrier.deadline_ms, self._expire)
@@ -61,30 +74,35 @@ class BarrierControl:
         self.loop.submit(lambda: self._plate(plate))
 
     def feedback(self, event: BarrierEvent) -> None:
-        """A limit switch or the loop changed (debounced)."""
-        self.loop.submit(lambda: self._step(event))
+        """A limit switch or the loop changed (debounced). Never waits, never dropped."""
+        self._step(event)
+
+    def unusable(self) -> None:
+        """Its pins cannot be used: one event, and the other portals go on."""
+        self.loop.submit(lambda: self._judge.record(NewEntry(catalogue.PortalFailed(self.settings.name, "no-pins"))))
 
     async def override(self, operator: str) -> None:
         """An operator raises the barrier: recorded first. Raises StoreError, DriverError."""
         await self.loop.perform(lambda: self._override(operator))
 
-    async def _override(self, operator: str) -> None:
-        token = self._judge.token("operator", operator)
-        await self._judge.record(NewEntry(catalogue.AccessOverridden(self.settings.name, token)))
-        await self._step(BarrierEvent.ADMIT)
-
     async def run(self) -> None:
         """Until cancelled; the lower signal is let go of at the end."""
         try:
-            await self.loop.run()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._drive_wires())
+                tasks.create_task(self.loop.run())
         finally:
             await self._outputs.hold_lower(False)
+
+    async def _override(self, operator: str) -> None:
+        token = self._judge.token("operator", operator)
+        await self._judge.record(NewEntry(catalogue.AccessOverridden(self.settings.name, token)))
+        self._step(BarrierEvent.ADMIT)
 
     async def _plate(self, plate: PlateRead) -> None:
         """One commit holds what was seen and what was decided; only then the arm moves."""
         presented = (Presented(CredentialKind.PLATE, plate.text),)
         decision = self._judge.decide(AccessRequest(self.settings.name, plate.camera, presented))
-        self.last_reason = decision.reason
         seen = catalogue.VehicleSeen(
             camera=plate.camera,
             portal=self.settings.name,
@@ -102,34 +120,61 @@ class BarrierControl:
             reason=decision.reason,
             holder=self._judge.token("holder", decision.holder) if decision.holder else None,
         )
+        self.last_reason = Reason.STORAGE_BROKEN  # unless the record succeeds
         await self._judge.record(NewEntry(seen, plate=plate.text), NewEntry(data, decision.holder, plate.text))
+        self.last_reason = decision.reason
         if decision.granted:
-            await self._step(BarrierEvent.ADMIT)
+            self._step(BarrierEvent.ADMIT)
 
     async def _expire(self) -> None:
-        await self._step(BarrierEvent.TIMEOUT)
+        self._step(BarrierEvent.TIMEOUT)
 
-    async def _step(self, event: BarrierEvent) -> None:
+    def _step(self, event: BarrierEvent) -> None:
         now_ms = self._clock.monotonic_ms()
         before = self._barrier
         self._barrier, effects = step(before, event, self.settings.times, now_ms)
         if self._barrier.state is not before.state:
             self.state_since_ms = self._clock.now_ms()
-        if self._barrier.lower_held is not self._lower_on:  # before anything that can fail or wait for a disk
-            self._lower_on = self._barrier.lower_held
-            await self._outputs.hold_lower(self._lower_on)
+        self._raise_due = self._raise_due or BarrierEffect.RAISE in effects
+        self._wires.set()
         for effect in effects:
-            await self._apply(effect, now_ms)
+            self._report(effect, now_ms)
+        if self._barrier.deadline_ms != before.deadline_ms:
+            self.loop.nudge()
 
-    async def _apply(self, effect: BarrierEffect, now_ms: int) -> None:
+    async def _drive_wires(self) -> None:
+        """Make the two wires agree with the state; what fails is tried again until they do."""
+        while True:
+            await self._wires.wait()
+            self._wires.clear()
+            try:
+                if self._raise_due:
+                    await self._outputs.pulse_raise()  # lets go of lower by itself
+                    self._raise_due = self._lower_on = False
+                if self._barrier.lower_held is not self._lower_on:
+                    wanted = self._barrier.lower_held
+                    await self._outputs.hold_lower(wanted)
+                    self._lower_on = wanted
+            except DriverError as e:
+                log.error("the barrier cannot be told", barrier=self.settings.name, error=str(e))
+                await asyncio.sleep(RETRY_S)
+                self._wires.set()
+            if self._raise_due or self._barrier.lower_held is not self._lower_on:
+                self._wires.set()  # the state moved on meanwhile
+
+    def _report(self, effect: BarrierEffect, now_ms: int) -> None:
         name = self.settings.name
+        data: catalogue.AnyEventData
         match effect:
             case BarrierEffect.RAISE:
-                await self._outputs.pulse_raise()
+                return
             case BarrierEffect.REPORT_OPENED:
                 self._opened_ms = now_ms
-                await self._judge.record(NewEntry(catalogue.PortalOpened(name)))
+                data = catalogue.PortalOpened(name)
             case BarrierEffect.REPORT_CLOSED:
-                await self._judge.record(NewEntry(catalogue.PortalClosed(name, now_ms - self._opened_ms)))
+                data = catalogue.PortalClosed(name, now_ms - self._opened_ms)
             case BarrierEffect.REPORT_FAILED:
-                await self._judge.record(NewEntry(catalogue.PortalFailed(name, "no-feedback")))
+                data = catalogue.PortalFailed(name, "no-feedback")
+            case BarrierEffect.REPORT_FORCED:
+                data = catalogue.PortalForced(name)
+        self.loop.submit(lambda: self._judge.record(NewEntry(data)))

@@ -20,9 +20,6 @@ from gateway.model import (
     Observation,
 )
 from gateway.ports import NewEntry
-from runtime.log import get
-
-log = get("devices")
 
 
 class Bus(Protocol):
@@ -65,13 +62,13 @@ class Devices:
         match observation:
             case DeviceOnline(device=device):
                 was, self._online[device] = self._online.get(device), True
-                log.info("device online", device=device, secure=observation.secure)
+                if device in self._doors:
+                    self._doors[device].device_online()
                 if was is False:
                     self._report(catalogue.DeviceReturned(device))
             case DeviceOffline(device=device, cause=cause):
                 was, self._online[device] = self._online.get(device), False
                 if was is not False:
-                    log.warning("device offline", device=device, cause=cause)
                     self._report(catalogue.DeviceLost(device, cause))
             case InputChanged(device=device, name="tamper", active=True):
                 self._report(catalogue.DeviceTampered(device))
@@ -90,14 +87,17 @@ class VisionPresence:
         self._loop = devices_loop
         self._judge = judge
         self._online: bool | None = None
+        self._connections = 0
 
     @property
     def online(self) -> bool:
-        """Whether the vision process is connected and beating."""
+        """Whether a vision process is connected and beating."""
         return bool(self._online)
 
-    def changed(self, online: bool) -> None:
-        """The process came (True) or went (False)."""
+    def changed(self, came: bool) -> None:
+        """A connection of a vision process came (True) or went (False); a new one may overlap the old."""
+        self._connections = max(0, self._connections + (1 if came else -1))
+        online = self._connections > 0
         was, self._online = self._online, online
         if was is False and online:
             self._loop.submit(lambda: self._judge.record(NewEntry(catalogue.VisionReturned())))

@@ -12,7 +12,6 @@ from gateway.errors import DriverError, StoreError
 from gateway.model import (
     AccessRequest,
     CardRead,
-    Command,
     CredentialKind,
     Decision,
     InputChanged,
@@ -60,7 +59,8 @@ class DoorControl:
         self._actuator = actuator
         self._clock = judge.clock
         self._door = Door(since_ms=self._clock.monotonic_ms())
-        self._opened_ms = 0
+        self._opened_ms = self._clock.monotonic_ms()
+        self._contact_known = False
         self._pending: _Pending | None = None
         self._keys = ""
         self.state_since_ms = self._clock.now_ms()
@@ -72,9 +72,16 @@ class DoorControl:
         """The door's state, as in gateway.portal.door.DoorState."""
         return self._door.state
 
+    def device_online(self) -> None:
+        """The device came (back): what its contact says first is how the door was found, not what just happened."""
+        self._contact_known = False
+
     def observe(self, observation: CardRead | KeysEntered | InputChanged) -> None:
         """Something happened at this door's device."""
         match observation:
+            case InputChanged(name="contact") if not self._contact_known:
+                self._contact_known = True
+                self.loop.submit(lambda: self._step(DoorEvent.FOUND_OPEN if observation.active else DoorEvent.CLOSED))
             case CardRead():
                 self.loop.submit(lambda: self._card(observation))
             case KeysEntered():
@@ -153,13 +160,18 @@ class DoorControl:
             await self._tell(Signal("denied"))
 
     async def _release(self) -> None:
-        commands: list[Command] = [PulseOutput("lock", self.settings.times.unlock_ms), Signal("granted")]
+        """The lock alone decides whether it was released; the light comes after, as a courtesy.
+
+        The door counts as released from the moment of the command: where only the acknowledgement was lost, somebody
+        pulls the door all the same, and that is not forcing it.
+        """
+        await self._step(DoorEvent.RELEASE)
         try:
-            await self._actuator.send(self.settings.device, commands)
+            await self._actuator.send(self.settings.device, [PulseOutput("lock", self.settings.times.unlock_ms)])
         except DriverError:
             await self._judge.record(NewEntry(catalogue.PortalFailed(self.settings.name, "device-unreachable")))
             raise
-        await self._step(DoorEvent.RELEASE)
+        await self._tell(Signal("granted"))
 
     async def _tell(self, signal: Signal) -> None:
         try:
@@ -184,6 +196,8 @@ class DoorControl:
         self._door, report = step(before, event, self.settings.times, now_ms)
         if self._door.state is not before.state:
             self.state_since_ms = self._clock.now_ms()
+            if event is DoorEvent.FOUND_OPEN:
+                self._opened_ms = now_ms
         name = self.settings.name
         match report:
             case DoorReport.OPENED:

@@ -41,6 +41,11 @@ class JobLoop:
             return False
         return True
 
+    def nudge(self) -> None:
+        """The deadline has changed: look at it again. A queue that is not empty looks by itself."""
+        if self._jobs.empty():
+            self._jobs.put_nowait(_nothing)
+
     async def perform(self, job: Callable[[], Awaitable[None]]) -> None:
         """Do `job` in its turn and wait for it. Its StoreError or DriverError is raised here, not logged."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -81,3 +86,7 @@ class JobLoop:
                 return await self._jobs.get()
         except TimeoutError:
             return None
+
+
+async def _nothing() -> None:
+    """A job that only wakes the loop."""

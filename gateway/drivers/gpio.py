@@ -4,6 +4,7 @@ simulator's. Callbacks come from foreign threads, so they only hand over to the 
 from __future__ import annotations
 
 import asyncio
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,10 +12,12 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 from gateway.errors import DriverError
+from runtime.log import get
 
 if TYPE_CHECKING:
     from gpiozero import DigitalInputDevice, DigitalOutputDevice, Factory
 
+log = get("pins")
 SIMULATED_FACTORY = "zhian-sim"  # the simulator's name in the entry-point group gpiozero_pin_factories
 
 
@@ -49,7 +52,9 @@ def open_factory(simulated_pins: str | None) -> Factory:
             if not found:
                 raise DriverError(f"pin factory {SIMULATED_FACTORY!r} is not installed; install zhian[sim]")
             return next(iter(found)).load()(simulated_pins)
-        return Device._default_pin_factory()
+        with warnings.catch_warnings():  # each factory that does not work warns; the sentence below says it once
+            warnings.simplefilter("ignore")
+            return Device._default_pin_factory()
     except (GPIOZeroError, OSError) as e:
         raise DriverError(f"pins: no pin factory works on this machine ({e}); on a Pi install zhian[pi]") from e
 
@@ -69,6 +74,7 @@ class BarrierPins:
         self._reported: dict[str, bool] = {}
         self._settling: dict[str, asyncio.TimerHandle] = {}
         self._inputs: dict[str, DigitalInputDevice] = {}
+        self._pulse: asyncio.TimerHandle | None = None
         self._raise: DigitalOutputDevice | None = None
         self._lower: DigitalOutputDevice | None = None
 
@@ -81,13 +87,20 @@ class BarrierPins:
 
     async def close(self) -> None:
         """Outputs off, pins released."""
+        for timer in (self._pulse, *self._settling.values()):
+            if timer is not None:
+                timer.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._do(self._release)
         self._thread.shutdown(wait=False)
 
     async def pulse_raise(self) -> None:
         """Let go of lower, then pulse the raise output; returns when the pulse has begun."""
         await self._do(self._start_raise)
-        asyncio.get_running_loop().call_later(self._wiring.raise_pulse_s, self._thread.submit, self._end_raise)
+        if self._pulse is not None:
+            self._pulse.cancel()
+        loop = asyncio.get_running_loop()
+        self._pulse = loop.call_later(self._wiring.raise_pulse_s, self._thread.submit, self._end_raise)
 
     async def hold_lower(self, on: bool) -> None:
         """Hold or let go of the lower output."""
@@ -103,7 +116,12 @@ class BarrierPins:
 
     async def _report(self, name: str) -> None:
         self._settling.pop(name, None)
-        active = await self._do(self._level, name)
+        try:
+            active = await self._do(self._level, name)
+        except DriverError as e:
+            log.error("an input cannot be read; trying again", barrier=self._name, input=name, error=str(e))
+            self._edge(name)
+            return
         if self._reported.get(name) is not active:
             self._reported[name] = active
             self._changed(name, active)

@@ -10,6 +10,7 @@ from enum import StrEnum
 class BarrierState(StrEnum):
     """Where the arm is, and what it waits for."""
 
+    UNKNOWN = "unknown"  # no limit switch has spoken yet, or the arm was moved by somebody else
     LOWERED = "lowered"
     RAISING = "raising"  # told to rise, limit switch not reached
     RAISED = "raised"  # up, waiting for the vehicle
@@ -25,6 +26,7 @@ class BarrierEvent(StrEnum):
     ADMIT = "admit"
     AT_TOP = "at-top"
     AT_BOTTOM = "at-bottom"
+    LEFT_BOTTOM = "left-bottom"
     LOOP_OCCUPIED = "loop-occupied"
     LOOP_FREE = "loop-free"
     TIMEOUT = "timeout"
@@ -37,6 +39,7 @@ class BarrierEffect(StrEnum):
     REPORT_OPENED = "opened"
     REPORT_CLOSED = "closed"
     REPORT_FAILED = "failed"
+    REPORT_FORCED = "forced"
 
 
 _S, _E, _F = BarrierState, BarrierEvent, BarrierEffect
@@ -44,45 +47,59 @@ _NOTHING: tuple[BarrierEffect, ...] = ()
 
 # (state, event) -> (next state, effects)
 TABLE: dict[tuple[BarrierState, BarrierEvent], tuple[BarrierState, tuple[BarrierEffect, ...]]] = {
+    (_S.UNKNOWN, _E.ADMIT): (_S.RAISING, (_F.RAISE,)),
+    (_S.UNKNOWN, _E.AT_TOP): (_S.RAISED, _NOTHING),  # found so: nothing happened that would be worth an event
+    (_S.UNKNOWN, _E.AT_BOTTOM): (_S.LOWERED, _NOTHING),
+    (_S.UNKNOWN, _E.LEFT_BOTTOM): (_S.UNKNOWN, _NOTHING),
+    (_S.UNKNOWN, _E.LOOP_OCCUPIED): (_S.UNKNOWN, _NOTHING),
+    (_S.UNKNOWN, _E.LOOP_FREE): (_S.UNKNOWN, _NOTHING),
+    (_S.UNKNOWN, _E.TIMEOUT): (_S.UNKNOWN, _NOTHING),
     (_S.LOWERED, _E.ADMIT): (_S.RAISING, (_F.RAISE,)),
     (_S.LOWERED, _E.AT_TOP): (_S.RAISED, (_F.REPORT_OPENED,)),  # raised by hand or by its own controller
     (_S.LOWERED, _E.AT_BOTTOM): (_S.LOWERED, _NOTHING),
+    (_S.LOWERED, _E.LEFT_BOTTOM): (_S.UNKNOWN, (_F.REPORT_FORCED,)),  # lifted by hand, or broken
     (_S.LOWERED, _E.LOOP_OCCUPIED): (_S.LOWERED, _NOTHING),
     (_S.LOWERED, _E.LOOP_FREE): (_S.LOWERED, _NOTHING),
     (_S.LOWERED, _E.TIMEOUT): (_S.LOWERED, _NOTHING),
     (_S.RAISING, _E.ADMIT): (_S.RAISING, _NOTHING),
     (_S.RAISING, _E.AT_TOP): (_S.RAISED, (_F.REPORT_OPENED,)),
     (_S.RAISING, _E.AT_BOTTOM): (_S.RAISING, _NOTHING),
+    (_S.RAISING, _E.LEFT_BOTTOM): (_S.RAISING, _NOTHING),
     (_S.RAISING, _E.LOOP_OCCUPIED): (_S.RAISING, _NOTHING),
     (_S.RAISING, _E.LOOP_FREE): (_S.RAISING, _NOTHING),
     (_S.RAISING, _E.TIMEOUT): (_S.FAILED, (_F.REPORT_FAILED,)),
     (_S.RAISED, _E.ADMIT): (_S.RAISED, _NOTHING),
     (_S.RAISED, _E.AT_TOP): (_S.RAISED, _NOTHING),
     (_S.RAISED, _E.AT_BOTTOM): (_S.LOWERED, (_F.REPORT_CLOSED,)),
+    (_S.RAISED, _E.LEFT_BOTTOM): (_S.RAISED, _NOTHING),
     (_S.RAISED, _E.LOOP_OCCUPIED): (_S.PASSING, _NOTHING),
     (_S.RAISED, _E.LOOP_FREE): (_S.CLEARED, _NOTHING),
     (_S.RAISED, _E.TIMEOUT): (_S.LOWERING, _NOTHING),
     (_S.PASSING, _E.ADMIT): (_S.PASSING, _NOTHING),
     (_S.PASSING, _E.AT_TOP): (_S.PASSING, _NOTHING),
     (_S.PASSING, _E.AT_BOTTOM): (_S.LOWERED, (_F.REPORT_CLOSED,)),
+    (_S.PASSING, _E.LEFT_BOTTOM): (_S.PASSING, _NOTHING),
     (_S.PASSING, _E.LOOP_OCCUPIED): (_S.PASSING, _NOTHING),
     (_S.PASSING, _E.LOOP_FREE): (_S.CLEARED, _NOTHING),
     (_S.PASSING, _E.TIMEOUT): (_S.PASSING, _NOTHING),
     (_S.CLEARED, _E.ADMIT): (_S.RAISED, _NOTHING),
     (_S.CLEARED, _E.AT_TOP): (_S.CLEARED, _NOTHING),
     (_S.CLEARED, _E.AT_BOTTOM): (_S.LOWERED, (_F.REPORT_CLOSED,)),
+    (_S.CLEARED, _E.LEFT_BOTTOM): (_S.CLEARED, _NOTHING),
     (_S.CLEARED, _E.LOOP_OCCUPIED): (_S.PASSING, _NOTHING),
     (_S.CLEARED, _E.LOOP_FREE): (_S.CLEARED, _NOTHING),
     (_S.CLEARED, _E.TIMEOUT): (_S.LOWERING, _NOTHING),
     (_S.LOWERING, _E.ADMIT): (_S.RAISING, (_F.RAISE,)),
     (_S.LOWERING, _E.AT_TOP): (_S.LOWERING, _NOTHING),
     (_S.LOWERING, _E.AT_BOTTOM): (_S.LOWERED, (_F.REPORT_CLOSED,)),
+    (_S.LOWERING, _E.LEFT_BOTTOM): (_S.LOWERING, _NOTHING),
     (_S.LOWERING, _E.LOOP_OCCUPIED): (_S.RAISING, (_F.RAISE,)),
     (_S.LOWERING, _E.LOOP_FREE): (_S.LOWERING, _NOTHING),
     (_S.LOWERING, _E.TIMEOUT): (_S.FAILED, (_F.REPORT_FAILED,)),
     (_S.FAILED, _E.ADMIT): (_S.RAISING, (_F.RAISE,)),
     (_S.FAILED, _E.AT_TOP): (_S.RAISED, (_F.REPORT_OPENED,)),
     (_S.FAILED, _E.AT_BOTTOM): (_S.LOWERED, (_F.REPORT_CLOSED,)),
+    (_S.FAILED, _E.LEFT_BOTTOM): (_S.FAILED, _NOTHING),
     (_S.FAILED, _E.LOOP_OCCUPIED): (_S.FAILED, _NOTHING),
     (_S.FAILED, _E.LOOP_FREE): (_S.FAILED, _NOTHING),
     (_S.FAILED, _E.TIMEOUT): (_S.FAILED, _NOTHING),
@@ -102,10 +119,11 @@ class BarrierTimes:
 class Barrier:
     """A barrier now; times are on the monotonic clock that `step` is given."""
 
-    state: BarrierState = BarrierState.LOWERED
+    state: BarrierState = BarrierState.UNKNOWN
     since_ms: int = 0
     deadline_ms: int | None = None
     loop_occupied: bool = False
+    next_admitted: bool = False  # another vehicle was admitted while one was passing
 
     @property
     def lower_held(self) -> bool:
@@ -121,16 +139,21 @@ def step(
         return barrier, _NOTHING
     occupied = {BarrierEvent.LOOP_OCCUPIED: True, BarrierEvent.LOOP_FREE: False}.get(event, barrier.loop_occupied)
     state, effects = TABLE[barrier.state, event]
+    next_admitted = barrier.next_admitted or (event is BarrierEvent.ADMIT and barrier.state is BarrierState.PASSING)
     if state is BarrierState.RAISED and occupied:  # the vehicle already stands on the loop when the arm is up
         state = BarrierState.PASSING
+    if state is BarrierState.CLEARED and next_admitted:  # the next vehicle has its own time to drive through
+        state = BarrierState.RAISED
+    if state is not BarrierState.PASSING:
+        next_admitted = False
     renewed = event is BarrierEvent.ADMIT and state is BarrierState.RAISED
     if state is barrier.state and not renewed:
         deadline = None if event is BarrierEvent.TIMEOUT else barrier.deadline_ms
-        return Barrier(state, barrier.since_ms, deadline, occupied), effects
+        return Barrier(state, barrier.since_ms, deadline, occupied, next_admitted), effects
     after = {
         BarrierState.RAISING: times.travel_ms,
         BarrierState.RAISED: times.no_passage_ms,
         BarrierState.CLEARED: times.lower_after_ms,
         BarrierState.LOWERING: times.travel_ms,
     }.get(state)
-    return Barrier(state, now_ms, None if after is None else now_ms + after, occupied), effects
+    return Barrier(state, now_ms, None if after is None else now_ms + after, occupied, next_admitted), effects

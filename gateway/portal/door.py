@@ -22,6 +22,7 @@ class DoorEvent(StrEnum):
     RELEASE = "release"  # a grant or an operator
     EXIT_REQUEST = "exit-request"  # request-to-exit: leaving is always allowed
     OPENED = "opened"  # contact
+    FOUND_OPEN = "found-open"  # contact, first heard of since the device came online: nobody saw it open
     CLOSED = "closed"  # contact
     TIMEOUT = "timeout"  # the state's deadline passed
 
@@ -42,37 +43,48 @@ TABLE: dict[tuple[DoorState, DoorEvent], tuple[DoorState, DoorReport | None]] = 
     (_S.SECURE, _E.RELEASE): (_S.RELEASED, None),
     (_S.SECURE, _E.EXIT_REQUEST): (_S.RELEASED, None),
     (_S.SECURE, _E.OPENED): (_S.FORCED, _R.FORCED),
+    (_S.SECURE, _E.FOUND_OPEN): (_S.OPEN, None),
     (_S.SECURE, _E.CLOSED): (_S.SECURE, None),
     (_S.SECURE, _E.TIMEOUT): (_S.SECURE, None),
     (_S.RELEASED, _E.RELEASE): (_S.RELEASED, None),
     (_S.RELEASED, _E.EXIT_REQUEST): (_S.RELEASED, None),
     (_S.RELEASED, _E.OPENED): (_S.OPEN, _R.OPENED),
+    (_S.RELEASED, _E.FOUND_OPEN): (_S.OPEN, None),
     (_S.RELEASED, _E.CLOSED): (_S.RELEASED, None),
     (_S.RELEASED, _E.TIMEOUT): (_S.SECURE, None),
     (_S.OPEN, _E.RELEASE): (_S.OPEN, None),
     (_S.OPEN, _E.EXIT_REQUEST): (_S.OPEN, None),
     (_S.OPEN, _E.OPENED): (_S.OPEN, None),
+    (_S.OPEN, _E.FOUND_OPEN): (_S.OPEN, None),
     (_S.OPEN, _E.CLOSED): (_S.SECURE, _R.CLOSED),
     (_S.OPEN, _E.TIMEOUT): (_S.HELD, _R.HELD),
     (_S.HELD, _E.RELEASE): (_S.HELD, None),
     (_S.HELD, _E.EXIT_REQUEST): (_S.HELD, None),
     (_S.HELD, _E.OPENED): (_S.HELD, None),
+    (_S.HELD, _E.FOUND_OPEN): (_S.HELD, None),
     (_S.HELD, _E.CLOSED): (_S.SECURE, _R.CLOSED),
     (_S.HELD, _E.TIMEOUT): (_S.HELD, None),
     (_S.FORCED, _E.RELEASE): (_S.FORCED, None),
     (_S.FORCED, _E.EXIT_REQUEST): (_S.FORCED, None),
     (_S.FORCED, _E.OPENED): (_S.FORCED, None),
+    (_S.FORCED, _E.FOUND_OPEN): (_S.FORCED, None),
     (_S.FORCED, _E.CLOSED): (_S.SECURE, _R.CLOSED),
     (_S.FORCED, _E.TIMEOUT): (_S.FORCED, None),
 }
 
 
+# A door pulled in the last moment of a release is reported later: debounce of the contact (40 ms at our node), the bus
+# and its retries. Less than somebody needs to force a door that has just locked.
+SHUNT_MS = 500
+
+
 @dataclass(frozen=True, slots=True)
 class DoorTimes:
-    """How long a release lasts and how long the door may stay open, ms."""
+    """How long a release lasts, how long the door may stay open, how long the node itself releases on leaving; ms."""
 
     unlock_ms: int
     held_open_ms: int
+    exit_ms: int = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +101,12 @@ def step(door: Door, event: DoorEvent, times: DoorTimes, now_ms: int) -> tuple[D
     if event is DoorEvent.TIMEOUT and (door.deadline_ms is None or now_ms < door.deadline_ms):
         return door, None
     state, report = TABLE[door.state, event]
-    renewed = state is DoorState.RELEASED and event in (DoorEvent.RELEASE, DoorEvent.EXIT_REQUEST)
+    renewed = state is door.state is DoorState.RELEASED and event in (DoorEvent.RELEASE, DoorEvent.EXIT_REQUEST)
     if state is door.state and not renewed:
         deadline = None if event is DoorEvent.TIMEOUT else door.deadline_ms
         return Door(state, door.since_ms, deadline), report
-    after = {DoorState.RELEASED: times.unlock_ms, DoorState.OPEN: times.held_open_ms}.get(state)
-    return Door(state, now_ms, None if after is None else now_ms + after), report
+    if state is DoorState.RELEASED:
+        lasts_ms = times.exit_ms if event is DoorEvent.EXIT_REQUEST else times.unlock_ms
+        until_ms = now_ms + lasts_ms + SHUNT_MS
+        return Door(state, now_ms, max(until_ms, door.deadline_ms or 0) if renewed else until_ms), report
+    return Door(state, now_ms, now_ms + times.held_open_ms if state is DoorState.OPEN else None), report

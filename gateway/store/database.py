@@ -19,14 +19,15 @@ def open_for_writing(file: Path) -> sqlite3.Connection:
     synchronous=FULL: a committed row survives a power cut (WAL with NORMAL lost rows in most simulated cuts).
     """
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file.touch(mode=0o600)  # it holds names and plates; SQLite gives its -wal and -shm the same mode
         connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute(f"PRAGMA wal_autocheckpoint={WAL_AUTOCHECKPOINT_PAGES}")
         _migrate(connection, file)
     except (sqlite3.Error, OSError) as e:
-        raise StoreError(f"{file}: the database cannot be opened ({e}); check the folder's owner and free space") from e
+        raise StoreError(f"{file}: the database cannot be opened ({e}); check its owner and the disk") from e
     return connection
 
 

@@ -23,8 +23,8 @@ MAX_WAITING = 10_000  # entries not yet committed; beyond this the disk has stop
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(AnyEventData).decode
 
-_Row = tuple[int, int, bool, str, str | None, bytes, str | None, str | None]
-_Waiting = tuple[Sequence[NewEntry], int, bool, "asyncio.Future[None]"]
+_Row = tuple[str, str | None, bytes, str | None, str | None]  # type, portal, data, holder, plate
+_Waiting = tuple[Sequence[_Row], int, bool, "asyncio.Future[None]"]  # rows of one record(), their time
 
 
 class Journal:
@@ -90,10 +90,14 @@ class Journal:
 
     async def record(self, entries: Sequence[NewEntry]) -> None:
         """Commit `entries` in order in one transaction. Raises StoreError; then none of them is stored."""
+        rows = [
+            (entry(new.data).type, getattr(new.data, "portal", None), _encode(new.data), new.holder, new.plate)
+            for new in entries
+        ]
         if self._waiting_entries + len(entries) > MAX_WAITING:
             raise StoreError(f"{self._file}: {self._waiting_entries} events wait for the disk; it has stopped writing")
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((entries, self._clock.now_ms(), self._clock.certain, done))
+        self._waiting.append((rows, self._clock.now_ms(), self._clock.certain, done))
         self._waiting_entries += len(entries)
         if self._draining is None or self._draining.done():
             self._draining = asyncio.create_task(self._drain())
@@ -106,19 +110,19 @@ class Journal:
     async def acknowledge(self, upto: int) -> None:
         """Move the mark forward; an older or impossible `upto` is ignored."""
         if self._acked_upto < upto <= self._last_seq:
-            await self._in_writer(self._set_meta, "acked_upto", str(upto))
-            self._acked_upto = upto
+            await self._in_writer(self._raise_mark, upto)
 
     async def replace_holders(self, names: Sequence[tuple[str, str, str]]) -> None:
         """Make the holder table hold exactly these (id, name_zh, name_en), for the pages."""
         await self._in_writer(self._replace_holders, names)
 
-    async def close(self) -> None:
-        """Commit what waits, note the clean end, close the file."""
+    async def close(self, *, clean: bool = True) -> None:
+        """Commit what waits, note a clean end, close the file."""
         if self._draining is not None:
             await asyncio.gather(self._draining, return_exceptions=True)
         try:
-            await self._in_writer(self._set_meta, "running", "0")
+            if clean:
+                await self._in_writer(self._set_meta, "running", "0")
         finally:
             self._writer.shutdown(wait=True)
             self._connection.close()
@@ -129,7 +133,7 @@ class Journal:
             self._waiting_entries = 0
             try:
                 await self._in_writer(self._commit, batch)
-            except StoreError as e:
+            except Exception as e:  # whoever waits must hear of it, whatever it is
                 self._ok = False
                 for *_, done in batch:
                     if not done.done():
@@ -151,14 +155,12 @@ class Journal:
 
     def _commit(self, batch: list[_Waiting]) -> None:
         seq, newest_ms = self._last_seq, self._newest_ms
-        rows: list[_Row] = []
+        rows: list[tuple[int, int, bool, str, str | None, bytes, str | None, str | None]] = []
         for entries, time_ms, certain, _ in batch:
             newest_ms = max(newest_ms, time_ms)
-            for new in entries:
+            for row in entries:
                 seq += 1
-                portal = getattr(new.data, "portal", None)
-                row = (seq, newest_ms, certain, entry(new.data).type, portal, _encode(new.data), new.holder, new.plate)
-                rows.append(row)
+                rows.append((seq, newest_ms, certain, *row))
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             self._connection.executemany("INSERT INTO journal VALUES (?,?,?,?,?,?,?,?)", rows)
@@ -178,6 +180,11 @@ class Journal:
 
     def _set_meta(self, key: str, value: str) -> None:
         self._connection.execute("UPDATE meta SET value = ? WHERE key = ?", (value, key))
+
+    def _raise_mark(self, upto: int) -> None:
+        if upto > self._acked_upto:
+            self._set_meta("acked_upto", str(upto))
+            self._acked_upto = upto
 
     def _replace_holders(self, names: Sequence[tuple[str, str, str]]) -> None:
         self._connection.execute("BEGIN IMMEDIATE")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -69,11 +70,14 @@ class RuleTable(Table):
     schedule: Id = "always"
 
 
+Combination = Annotated[tuple[Literal["card", "pin", "plate"], ...], Meta(min_length=1, max_length=3)]
+
+
 class PortalTable(Table):
     """The combinations of credential kinds a portal accepts."""
 
     name: Id
-    accepts: Annotated[tuple[tuple[Literal["card", "pin", "plate"], ...], ...], Meta(min_length=1)]
+    accepts: Annotated[tuple[Combination, ...], Meta(min_length=1, max_length=8)]
 
 
 class PolicyDocument(Table):
@@ -90,6 +94,8 @@ class PolicyDocument(Table):
 def read(path: Path) -> Policy:
     """Parse and compile the document. Raises ConfigError (one sentence)."""
     document = load(path, PolicyDocument)
+    _check_once(document, path)
+    _check_values(document, path)
     schedules = {"always": ALWAYS} | {table.id: _schedule(table) for table in document.schedule}
     rules = []
     for i, rule in enumerate(document.rule):
@@ -111,6 +117,40 @@ def read(path: Path) -> Policy:
         )
     except ValueError as e:
         raise ConfigError(f"{path}: {e}") from None
+
+
+def _check_once(document: PolicyDocument, path: Path) -> None:
+    listed = {
+        "portal.name": [portal.name for portal in document.portal],
+        "schedule.id": ["always", *(schedule.id for schedule in document.schedule)],
+        "holder.id": [holder.id for holder in document.holder],
+    }
+    for key, names in listed.items():
+        for name in names:
+            if names.count(name) > 1:
+                raise ConfigError(f"{path}: {key}: {name!r} stands twice or is built in; give each its own")
+
+
+_KEYS = {
+    "card": (re.compile(r"[1-9][0-9]{0,2}:(0|[1-9][0-9]{0,49})"), '"<bits>:<value>", such as 26:1234567'),
+    "pin": (re.compile(r"[0-9a-f]{64}"), "64 hex digits (the digest, never the PIN itself)"),
+    "plate": (re.compile(r"[\u4e00-\u9fff][A-Z0-9\u4e00-\u9fff]{6,7}"), "a plate without separators"),
+}
+
+
+def _check_values(document: PolicyDocument, path: Path) -> None:
+    for i, credential in enumerate(document.credential):
+        form, words = _KEYS[credential.kind]
+        if not form.fullmatch(credential.key):
+            got = "something else" if credential.kind == "pin" else repr(credential.key)
+            raise ConfigError(f"{path}: credential[{i}].key: expected {words}, got {got}; correct it")
+        begins, ends = credential.valid_from, credential.valid_until
+        if begins and ends and begins.tzinfo and ends.tzinfo and begins >= ends:
+            raise ConfigError(f"{path}: credential[{i}]: valid_from is not before valid_until; correct one of them")
+    for i, schedule in enumerate(document.schedule):
+        for j, span in enumerate(schedule.span):
+            if span.from_ == "24:00":
+                raise ConfigError(f"{path}: schedule[{i}].span[{j}].from: a span begins at 00:00..23:59; correct it")
 
 
 def _schedule(table: ScheduleTable) -> Schedule:

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from gateway.control.barrier import BarrierControl, BarrierSettings
+from gateway.errors import DriverError
 from gateway.model import PlateRead
 from gateway.portal.barrier import BarrierEvent, BarrierTimes
 
@@ -21,8 +22,15 @@ class Arm:
     def __init__(self, site) -> None:
         self.site = site
         self.lower = False
+        self.faults = 0
+        self.raised = asyncio.Event()
 
     async def pulse_raise(self) -> None:
+        if self.faults:
+            self.faults -= 1
+            raise DriverError("the pin did not answer")
+        self.lower = False
+        self.raised.set()
         self.site.happened.append(("command", "raise"))
 
     async def hold_lower(self, on: bool) -> None:
@@ -35,6 +43,7 @@ async def gate(site):
     arm = Arm(site)
     control = BarrierControl(BarrierSettings("gate", "cam", {"zh": "闸", "en": "gate"}, TIMES), site.judge, arm)
     control.arm = arm
+    control.feedback(BarrierEvent.AT_BOTTOM)
     task = asyncio.create_task(control.run())
     yield control
     task.cancel()
@@ -68,7 +77,7 @@ async def lowering(gate, site, settle):
     gate.plate_read(SEEN)
     for event in (BarrierEvent.AT_TOP, BarrierEvent.LOOP_OCCUPIED, BarrierEvent.LOOP_FREE):
         gate.feedback(event)
-    await settle()
+        await settle()
     site.clock.ms += 10
     gate.feedback(BarrierEvent.TIMEOUT)
     await settle()
@@ -81,7 +90,39 @@ async def test_a_vehicle_under_the_arm_stops_lowering_even_with_a_full_disk(site
     gate.feedback(BarrierEvent.LOOP_OCCUPIED)
     await settle()
     assert not gate.arm.lower
-    assert site.commands[-2:] == ["lower False", "raise"]
+    assert site.commands[-1] == "raise"
+
+
+async def test_a_slow_disk_does_not_hold_the_arm_down_on_a_vehicle(site, gate, settle):
+    await lowering(gate, site, settle)
+    site.disk_answers = asyncio.Event()  # the disk takes the next record and does not come back
+    gate.plate_read(STRANGER)
+    await settle()
+    gate.feedback(BarrierEvent.LOOP_OCCUPIED)
+    await settle()
+    assert not gate.arm.lower
+    assert site.commands[-1] == "raise"
+    site.disk_answers.set()
+
+
+async def test_a_wire_that_fails_once_is_driven_again(site, gate, settle):
+    await lowering(gate, site, settle)
+    gate.arm.faults = 1
+    gate.feedback(BarrierEvent.LOOP_OCCUPIED)
+    await asyncio.wait_for(gate.arm.raised.wait(), 5)
+    assert not gate.arm.lower
+
+
+async def test_an_arm_that_is_lifted_by_hand_is_forced(site, gate, settle):
+    gate.feedback(BarrierEvent.LEFT_BOTTOM)
+    await settle()
+    assert (site.facts, gate.state) == (["PortalForced"], "unknown")
+
+
+async def test_pins_that_cannot_be_used_are_one_event(site, gate, settle):
+    gate.unusable()
+    await settle()
+    assert site.facts == ["PortalFailed"]
 
 
 async def test_a_whole_passage_ends_with_the_arm_down_and_lower_let_go(site, gate, settle):

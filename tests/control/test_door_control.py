@@ -17,7 +17,9 @@ CARD_2 = CardRead("reader", 26, (2 << 6).to_bytes(4, "big"))
 
 
 def door(site, name: str = "lobby") -> DoorControl:
-    return DoorControl(DoorSettings(name, "reader", {"zh": "门", "en": "door"}, TIMES, 15_000), site.judge, site)
+    control = DoorControl(DoorSettings(name, "reader", {"zh": "门", "en": "door"}, TIMES, 15_000), site.judge, site)
+    control.observe(InputChanged("reader", "contact", False))  # how it was found
+    return control
 
 
 @pytest.fixture
@@ -137,11 +139,39 @@ async def test_a_device_that_does_not_answer_is_told_to_the_operator_and_recorde
     with pytest.raises(DriverError, match="gone"):
         await control.override("desk")
     assert site.facts == ["AccessOverridden", "PortalFailed"]
-    assert control.state == "secure"
+    assert control.state == "released"  # perhaps only the acknowledgement was lost
+
+
+async def test_a_door_that_is_found_open_was_not_forced(site, running, settle):
+    control = running(door(site))
+    await settle()
+    control.device_online()
+    control.observe(InputChanged("reader", "contact", True))
+    await settle()
+    assert (site.facts, control.state) == ([], "open")
+    control.observe(InputChanged("reader", "contact", False))
+    await settle()
+    assert (site.facts, control.state) == (["PortalClosed"], "secure")
+
+
+async def test_a_light_that_fails_is_no_failed_door(site, running, settle):
+    control = running(door(site))
+    sent = site.send
+
+    async def only_the_lock(device, commands):
+        if any(isinstance(command, Signal) for command in commands):
+            raise DriverError("the LED was refused")
+        await sent(device, commands)
+
+    site.send = only_the_lock
+    control.observe(CARD_1)
+    control.observe(InputChanged("reader", "contact", True))
+    await settle()
+    assert site.facts == ["AccessGranted", "PortalOpened"]
 
 
 async def test_somebody_leaning_on_the_reader_cannot_fill_the_memory(site, settle):
     control = door(site)
     for _ in range(1_000):
         control.observe(CARD_2)
-    assert control.loop.refused == 900
+    assert control.loop.refused == 901

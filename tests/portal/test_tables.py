@@ -47,7 +47,7 @@ E, R = d.DoorEvent, d.DoorReport
         ([(0, E.EXIT_REQUEST), (100, E.OPENED), (2000, E.CLOSED)], d.DoorState.SECURE, [R.OPENED, R.CLOSED]),
         ([(0, E.OPENED)], d.DoorState.FORCED, [R.FORCED]),
         ([(0, E.OPENED), (10, E.OPENED), (20, E.CLOSED)], d.DoorState.SECURE, [R.FORCED, R.CLOSED]),
-        ([(0, E.RELEASE), (5_000, E.TIMEOUT), (5_100, E.OPENED)], d.DoorState.FORCED, [R.FORCED]),
+        ([(0, E.RELEASE), (5_500, E.TIMEOUT), (5_600, E.OPENED)], d.DoorState.FORCED, [R.FORCED]),
         ([(0, E.RELEASE), (4_000, E.RELEASE), (6_000, E.TIMEOUT)], d.DoorState.RELEASED, []),
         ([(0, E.RELEASE), (1, E.OPENED), (30_001, E.TIMEOUT)], d.DoorState.HELD, [R.OPENED, R.HELD]),
         ([(0, E.RELEASE), (1, E.OPENED), (29_000, E.TIMEOUT)], d.DoorState.OPEN, [R.OPENED]),
@@ -69,7 +69,7 @@ def test_a_door_that_is_secure_was_last_closed_or_never_opened(steps):
     for after_ms, event in steps:
         now_ms += after_ms
         door, _ = d.step(door, event, DOOR, now_ms)
-        contact_open = {E.OPENED: True, E.CLOSED: False}.get(event, contact_open)
+        contact_open = {E.OPENED: True, E.FOUND_OPEN: True, E.CLOSED: False}.get(event, contact_open)
         assert (door.state in (d.DoorState.OPEN, d.DoorState.HELD, d.DoorState.FORCED)) == contact_open
 
 
@@ -77,7 +77,7 @@ B, S = b.BarrierEvent, b.BarrierState
 
 
 def run_barrier(*events: tuple[int, b.BarrierEvent]) -> tuple[b.Barrier, list[b.BarrierEffect]]:
-    barrier, effects = b.Barrier(), []
+    barrier, effects = b.Barrier(b.BarrierState.LOWERED), []
     for now_ms, event in events:
         barrier, more = b.step(barrier, event, BARRIER, now_ms)
         effects += more
@@ -117,6 +117,27 @@ def test_a_vehicle_under_the_lowering_arm_raises_it_at_once():
     assert barrier.state is S.RAISING
     assert not barrier.lower_held
     assert effects[-1] is b.BarrierEffect.RAISE
+
+
+def test_a_vehicle_admitted_behind_another_gets_its_own_time():
+    barrier, _ = run_barrier(*PASSAGE[:3], (4_000, B.ADMIT), (5_000, B.LOOP_FREE), (7_000, B.TIMEOUT))
+    assert barrier.state is S.RAISED
+    assert barrier.deadline_ms == 5_000 + BARRIER.no_passage_ms
+
+
+def test_an_arm_that_nobody_told_to_rise_was_forced():
+    barrier, effects = run_barrier((0, B.LEFT_BOTTOM))
+    assert (barrier.state, effects) == (S.UNKNOWN, [b.BarrierEffect.REPORT_FORCED])
+
+
+def test_before_a_switch_has_spoken_the_arm_is_nowhere_and_moves_are_no_events():
+    barrier, effects = b.step(b.Barrier(), B.AT_BOTTOM, BARRIER, 0)
+    assert (b.Barrier().state, barrier.state, effects) == (S.UNKNOWN, S.LOWERED, ())
+
+
+def test_leaving_is_never_shorter_than_what_the_node_itself_releases():
+    door, _ = run_door((0, E.EXIT_REQUEST))
+    assert door.deadline_ms >= DOOR.exit_ms
 
 
 def test_a_second_vehicle_keeps_the_arm_up():

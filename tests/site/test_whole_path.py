@@ -128,12 +128,17 @@ async def test_no_event_names_anybody(site_folder):
     try:
         await eventually(lambda: made(here) >= 20, "the day did not happen", 60)
     finally:
-        await here.stop()
+        tally = await here.stop()
+    assert tally.lost == 0
+    events = stored_events(here.files)
+    assert len(events) >= 20
     scenario = load(here.files.scenario)
-    everything = json.dumps(stored_events(here.files), ensure_ascii=False)
+    everything = json.dumps(events, ensure_ascii=False)
     for person in scenario.people:
+        pins = [person.pin] if getattr(person, "pin", None) else []
         for secret in (person.name.zh, person.name.en, *person.plates, *(str(c.number) for c in person.cards)):
             assert secret not in everything
+        assert not any(f'"{pin}"' in everything for pin in pins)
         assert f'"{person.id}"' not in everything
 
 

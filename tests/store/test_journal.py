@@ -116,6 +116,30 @@ async def test_a_failed_commit_stores_nothing_says_so_and_heals(tmp_path):
     await journal.close()
 
 
+async def test_the_mark_never_moves_back_however_many_ask_at_once(tmp_path):
+    journal = open_journal(tmp_path / "j.sqlite")
+    await journal.record([granted()] * 10)
+    await asyncio.gather(journal.acknowledge(10), journal.acknowledge(5))
+    assert journal.acked_upto == 10
+    await journal.close()
+
+
+async def test_what_cannot_be_encoded_is_told_to_whoever_asked(tmp_path):
+    journal = open_journal(tmp_path / "j.sqlite")
+    with pytest.raises(TypeError):
+        await journal.record([NewEntry(catalogue.PortalClosed("lobby", object()))])
+    await journal.record([granted()])
+    assert journal.last_seq == 1
+    await journal.close()
+
+
+def test_only_the_owner_can_read_the_database(tmp_path):
+    file = tmp_path / "data" / "j.sqlite"
+    database.open_for_writing(file).close()
+    assert file.stat().st_mode & 0o077 == 0
+    assert file.parent.stat().st_mode & 0o077 == 0
+
+
 async def test_a_clean_end_and_a_crash_can_be_told_apart(tmp_path):
     file = tmp_path / "j.sqlite"
     journal = open_journal(file)
@@ -158,7 +182,8 @@ def test_nothing_that_was_confirmed_is_lost_by_kill_9(tmp_path):
         confirmed = max([confirmed, *(int(rest) for rest in writer.stdout.read().split())])
     journal = open_journal(file)
     assert journal.last_seq >= confirmed >= 200
-    assert not [e for e in range(1, confirmed + 1) if e > journal.last_seq]
+    stored = asyncio.run(journal.read(1, 1_000_000, 1_000_000))
+    assert [event.seq for event in stored] == list(range(1, journal.last_seq + 1))
     asyncio.run(journal.close())
 
 

@@ -265,7 +265,9 @@ class Device:
     def _changes(self, states: Mapping[str, bool]) -> list[Observation]:
         changed = {name: active for name, active in states.items() if self._known.get(name) is not active}
         self._known |= changed
-        return [InputChanged(self.config.name, name, active) for name, active in changed.items()]
+        # One reply may tell of a button and of the door it released: what was asked goes before what moved.
+        order = sorted(changed.items(), key=lambda item: item == ("contact", True))
+        return [InputChanged(self.config.name, name, active) for name, active in order]
 
     # --- orders
 
