@@ -45,10 +45,10 @@ def check(plain: object, kind: type[T], source: str) -> T:
     try:
         return msgspec.convert(plain, kind, strict=True)
     except msgspec.ValidationError as e:
-        raise ConfigError(f"{source}: {_explain(_printable(str(e)), plain)}") from None
+        raise ConfigError(f"{source}: {_explain(_printable(str(e)), plain, kind)}") from None
 
 
-def _explain(message: str, plain: object) -> str:
+def _explain(message: str, plain: object, kind: object) -> str:
     text, _, where = message.partition(" - at `")
     key = where.rstrip("`").removeprefix("$").removeprefix(".") or "(top level)"
     if unknown := re.fullmatch(r"Object contains unknown field `(.+)`", text):
@@ -61,7 +61,30 @@ def _explain(message: str, plain: object) -> str:
     shown = "" if got is _NOTHING else _cap(got)
     if typed := re.fullmatch(r"Expected (.+), got `(.+)`", text):
         return f"{key}: expected {typed[1]}, got {shown or 'another type'} ({typed[2]}); correct the value"
+    if text.startswith("Invalid enum value") and (choices := _choices(kind, key)):
+        return f"{key}: expected one of {', '.join(map(repr, choices))}, got {shown}; choose one of them"
     return f"{key}: {text[0].lower()}{text[1:]}{', got ' + shown if shown else ''}; correct the value"
+
+
+def _choices(kind: object, key: str) -> tuple[object, ...]:
+    """The values that a Literal at `key` allows; () where the type there cannot be followed."""
+    at: msgspec.inspect.Type | None = msgspec.inspect.type_info(kind)
+    for name, index in _STEP.findall(key):
+        at = _inside(at, name if name else None) if name or index else None
+    return tuple(at.values) if isinstance(at, msgspec.inspect.LiteralType) else ()
+
+
+def _inside(at: msgspec.inspect.Type | None, name: str | None) -> msgspec.inspect.Type | None:
+    """The type of the field `name`, or with None of an item."""
+    if isinstance(at, msgspec.inspect.UnionType):
+        return next((found for one in at.types if (found := _inside(one, name)) is not None), None)
+    if isinstance(at, msgspec.inspect.Metadata):
+        return _inside(at.type, name)
+    if name is None:
+        return getattr(at, "item_type", None)
+    if isinstance(at, msgspec.inspect.StructType):
+        return next((field.type for field in at.fields if field.encode_name == name), None)
+    return at.value_type if isinstance(at, msgspec.inspect.DictType) else None
 
 
 _NOTHING = object()

@@ -42,7 +42,7 @@ def test_a_good_file(tmp_path: Path) -> None:
     ("text", "key", "expected"),
     [
         ("", "colour", "this key is missing"),
-        ('colour = "green"', "colour", "'green'"),
+        ('colour = "green"', "colour", "expected one of 'blue', 'red', got 'green'"),
         ('colour = "red"\nsize = 3', "size", "this key is not known"),
         ('colour = "red"\n[hall]\nname = "h"\nwats = 3', "hall.wats", "this key is not known"),
         ('colour = "red"\n[hall]\nwatts = 3', "hall.name", "this key is missing"),
