@@ -98,6 +98,7 @@ TEXTS: Texts = {
     "state.passing": ("车辆正在通过", "Vehicle passing"),
     "state.cleared": ("车辆已通过", "Vehicle has passed"),
     "state.lowering": ("正在落杆", "Lowering"),
+    "state.unknown": ("位置未知，请查看", "Position unknown: look"),
     "state.failed": ("未动作，请检查", "Did not move: check it"),
     "state.offline": ("离线，状态未知", "Offline, state unknown"),
     # The wording of gateway/access/reasons.py; a test keeps the two equal.
@@ -132,6 +133,7 @@ LOOKS: dict[str, tuple[str, str]] = {
     "passing": ("blue", "car"),
     "cleared": ("blue", "raised"),
     "lowering": ("blue", "moving"),
+    "unknown": ("amber", "alert"),
     "failed": ("red", "alert"),
     "offline": ("gray", "away"),
 }
