@@ -89,24 +89,37 @@ class DoorTimes:
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """A door now. `since_ms` and `deadline_ms` are on the monotonic clock that `step` is given."""
+    """A door now. `since_ms` and the others are on the monotonic clock that `step` is given.
+
+    `released_until_ms`: the lock's pulse runs on after the door has closed, so that a second person may still pull it.
+    """
 
     state: DoorState = DoorState.SECURE
     since_ms: int = 0
     deadline_ms: int | None = None
+    released_until_ms: int = 0
 
 
 def step(door: Door, event: DoorEvent, times: DoorTimes, now_ms: int) -> tuple[Door, DoorReport | None]:
-    """Apply one event. A repeated release renews the deadline; a TIMEOUT before the deadline changes nothing."""
+    """Apply one event. A repeated release renews the deadline; a TIMEOUT before the deadline changes nothing.
+
+    A door that closes while the lock is still released is released, not yet secure.
+    """
     if event is DoorEvent.TIMEOUT and (door.deadline_ms is None or now_ms < door.deadline_ms):
         return door, None
     state, report = TABLE[door.state, event]
-    renewed = state is door.state is DoorState.RELEASED and event in (DoorEvent.RELEASE, DoorEvent.EXIT_REQUEST)
-    if state is door.state and not renewed:
-        deadline = None if event is DoorEvent.TIMEOUT else door.deadline_ms
-        return Door(state, door.since_ms, deadline), report
+    until_ms = door.released_until_ms
+    if event is DoorEvent.RELEASE:
+        until_ms = max(until_ms, now_ms + times.unlock_ms + SHUNT_MS)
+    elif event is DoorEvent.EXIT_REQUEST:
+        until_ms = max(until_ms, now_ms + times.exit_ms + SHUNT_MS)
+    if event is DoorEvent.CLOSED and state is DoorState.SECURE and now_ms < until_ms:
+        state = DoorState.RELEASED
     if state is DoorState.RELEASED:
-        lasts_ms = times.exit_ms if event is DoorEvent.EXIT_REQUEST else times.unlock_ms
-        until_ms = now_ms + lasts_ms + SHUNT_MS
-        return Door(state, now_ms, max(until_ms, door.deadline_ms or 0) if renewed else until_ms), report
-    return Door(state, now_ms, now_ms + times.held_open_ms if state is DoorState.OPEN else None), report
+        since_ms = door.since_ms if door.state is state else now_ms
+        return Door(state, since_ms, until_ms, until_ms), report
+    if state is door.state:
+        deadline = None if event is DoorEvent.TIMEOUT else door.deadline_ms
+        return Door(state, door.since_ms, deadline, until_ms), report
+    held_ms = now_ms + times.held_open_ms if state is DoorState.OPEN else None
+    return Door(state, now_ms, held_ms, until_ms), report

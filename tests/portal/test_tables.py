@@ -43,8 +43,19 @@ E, R = d.DoorEvent, d.DoorReport
 @pytest.mark.parametrize(
     ("events", "state", "reports"),
     [
-        ([(0, E.RELEASE), (100, E.OPENED), (2000, E.CLOSED)], d.DoorState.SECURE, [R.OPENED, R.CLOSED]),
-        ([(0, E.EXIT_REQUEST), (100, E.OPENED), (2000, E.CLOSED)], d.DoorState.SECURE, [R.OPENED, R.CLOSED]),
+        ([(0, E.RELEASE), (100, E.OPENED), (2000, E.CLOSED)], d.DoorState.RELEASED, [R.OPENED, R.CLOSED]),
+        ([(0, E.RELEASE), (100, E.OPENED), (6000, E.CLOSED)], d.DoorState.SECURE, [R.OPENED, R.CLOSED]),
+        ([(0, E.EXIT_REQUEST), (100, E.OPENED), (6000, E.CLOSED)], d.DoorState.SECURE, [R.OPENED, R.CLOSED]),
+        (  # a second person leaves while the lock is still released
+            [(0, E.EXIT_REQUEST), (100, E.OPENED), (2000, E.CLOSED), (3000, E.OPENED), (9000, E.CLOSED)],
+            d.DoorState.SECURE,
+            [R.OPENED, R.CLOSED, R.OPENED, R.CLOSED],
+        ),
+        (  # and nobody after it has locked
+            [(0, E.RELEASE), (100, E.OPENED), (2000, E.CLOSED), (5_500, E.TIMEOUT), (5_600, E.OPENED)],
+            d.DoorState.FORCED,
+            [R.OPENED, R.CLOSED, R.FORCED],
+        ),
         ([(0, E.OPENED)], d.DoorState.FORCED, [R.FORCED]),
         ([(0, E.OPENED), (10, E.OPENED), (20, E.CLOSED)], d.DoorState.SECURE, [R.FORCED, R.CLOSED]),
         ([(0, E.RELEASE), (5_500, E.TIMEOUT), (5_600, E.OPENED)], d.DoorState.FORCED, [R.FORCED]),
