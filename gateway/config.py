@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -136,6 +137,7 @@ class Simulation(Table):
     """Sockets of the simulator, where wires would be. Refused unless site.kind = "simulated"."""
 
     pins: str
+    clock: str | None = None  # who connects there is told how far the site's clock is off
 
 
 class Policy(Table):
@@ -172,8 +174,11 @@ def read(path: Path) -> GatewayConfig:
 
 
 def resolve(config_file: Path, path: str) -> Path:
-    """An absolute path; relative ones start at the configuration file's folder."""
-    return (config_file.parent / path).resolve()
+    """An absolute path; relative ones start at the configuration file's folder.
+
+    Symbolic links stay: an adapter that is plugged in again may be another device behind the same link.
+    """
+    return Path(os.path.abspath(config_file.parent / path))  # noqa: PTH100  # Path.resolve would follow links
 
 
 def database_file(config_file: Path, config: GatewayConfig) -> Path:
