@@ -19,7 +19,7 @@ from gateway.control.devices import Devices, VisionPresence
 from gateway.control.door import DoorControl
 from gateway.control.judge import Judge
 from gateway.drivers import gpio, local_socket, operations_link, vision_link
-from gateway.drivers.clock import SystemClock
+from gateway.drivers.clock import SimulatedClock, SystemClock, open_clock
 from gateway.drivers.only_one import only_one
 from gateway.drivers.osdp import OsdpBus
 from gateway.errors import DriverError, StoreError
@@ -71,7 +71,13 @@ def build(file: Path, config: GatewayConfig) -> Core:
     wiring.check_portals(file, config, policy)
     site_key = wiring.secret(file, config.site.site_key_file, 32)
     connection = database.open_for_writing(configuration.database_file(file, config))
-    clock = SystemClock(config.site.timezone, Journal.newest_time_ms(connection))
+    simulated = config.simulation.clock if config.simulation else None
+    clock = open_clock(
+        config.site.timezone,
+        Journal.newest_time_ms(connection),
+        config.site.kind,
+        resolve(file, simulated) if simulated else None,
+    )
     journal = Journal(connection, clock, configuration.database_file(file, config))
     judge = Judge(policy, clock, site_key, journal)
     devices = Devices(judge)
@@ -79,7 +85,7 @@ def build(file: Path, config: GatewayConfig) -> Core:
     buses = [
         OsdpBus(
             bus.name,
-            str(configuration.device_path(file, bus.port)),
+            str(resolve(file, bus.port)),
             bus.baud,
             [wiring.osdp_device(file, config, reader) for reader in config.reader if reader.bus == bus.name],
             clock,
@@ -175,6 +181,8 @@ async def _start(core: Core) -> None:
 
 async def _start_tasks(core: Core, tasks: asyncio.TaskGroup) -> None:
     tasks.create_task(core.devices.loop.run(), name="devices")
+    if isinstance(core.clock, SimulatedClock):
+        tasks.create_task(core.clock.follow(), name="simulated-clock")
     for portal in (*core.doors.values(), *core.barriers.values()):
         tasks.create_task(portal.run(), name=f"portal-{portal.settings.name}")
     for name, pins in core.pins.items():

@@ -138,6 +138,7 @@ class Simulation(Table):
     """Sockets of the simulator, where wires would be. Refused unless site.kind = "simulated"."""
 
     pins: str
+    clock: str | None = None  # who connects there is told how far the site's clock is off
 
 
 class Policy(Table):
@@ -174,13 +175,11 @@ def read(path: Path) -> GatewayConfig:
 
 
 def resolve(config_file: Path, path: str) -> Path:
-    """An absolute path; relative ones start at the configuration file's folder."""
-    return (config_file.parent / path).resolve()
+    """An absolute path; relative ones start at the configuration file's folder.
 
-
-def device_path(config_file: Path, path: str) -> Path:
-    """As `resolve`, but links are left alone: /dev/serial/by-id/... must mean what it says after a replug, too."""
-    return Path(os.path.abspath(config_file.parent / path))  # noqa: PTH100 - resolve() would follow the links
+    Symbolic links stay: an adapter that is plugged in again may be another device behind the same link.
+    """
+    return Path(os.path.abspath(config_file.parent / path))  # noqa: PTH100  # Path.resolve would follow links
 
 
 def database_file(config_file: Path, config: GatewayConfig) -> Path:

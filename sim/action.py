@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
 import msgspec
 
 from sim.errors import ActionError
-from sim.scenario import NEEDS, Card, Digits, Name, Plate, Scenario, Step, Stranger
-
-Do = Literal["present_card", "enter_pin", "press_rex", "force_door", "drive_up", "cut_node", "return_node"]
+from sim.scenario import Card, Scenario, Stranger
+from sim.step import NEEDS, Delay, Digits, Do, Name, Offset, Part, Plate, Probability, Seconds, Step, TimeOfDay
 
 
 class Action(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One thing to do; which keys it needs is in scenario.NEEDS."""
+    """One thing to do; which keys it needs is in step.NEEDS."""
 
     do: Do
     who: Name | None = None
@@ -23,6 +21,13 @@ class Action(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     door: Name | None = None
     barrier: Name | None = None
     plate: Plate | None = None
+    bus: Name | None = None
+    probability: Probability | None = None
+    for_s: Seconds | None = None
+    delay_ms: Delay | None = None
+    part: Part | None = None
+    offset_s: Offset | None = None
+    to: TimeOfDay | None = None
 
 
 def from_step(step: Step) -> Action:
@@ -42,6 +47,7 @@ def parse(plain: Mapping[str, object], scenario: Scenario) -> Action:
             raise ActionError(f"{action.do} needs {' and '.join(NEEDS[action.do][0])}; {key} is missing")
     _known("who", action.who, [person.id for person in scenario.people])
     _known("door", action.door, [door.name for door in scenario.door])
+    _known("bus", action.bus, [bus.name for bus in scenario.bus])
     _known("barrier", action.barrier, [barrier.name for barrier in scenario.barrier])
     return action
 

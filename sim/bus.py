@@ -52,6 +52,7 @@ class Bus:
         self._waiting_bytes = 0
         self._arrived = asyncio.Event()
         self._noise = 0.0
+        self._collides_until_s = 0.0
         self._rng = random.Random(0)
         self.bytes_from_cp = 0
         self.bytes_from: dict[str, int] = dict.fromkeys(readers, 0)
@@ -94,7 +95,7 @@ class Bus:
                 piece = data[first : first + step]
                 due_s = begun_s + (first + len(piece)) * self.byte_s
                 await asyncio.sleep(due_s - loop.time())
-                self._deliver(source, self._disturbed(piece))
+                self._deliver(source, self._disturbed(source, piece))
             free_at_s = begun_s + len(data) * self.byte_s
 
     # --- what can happen to a line ------------------------------------------------------------------------------
@@ -115,6 +116,21 @@ class Bus:
         self._noise = probability
         self._rng = random.Random(seed)
 
+    @property
+    def noisy(self) -> float:
+        """The probability of a flipped bit per byte."""
+        return self._noise
+
+    @property
+    def plugged(self) -> bool:
+        """Whether the gateway's adapter is there."""
+        return self._cp is not None
+
+    def collide(self, for_s: float, seed: int) -> None:
+        """For so long two nodes talk at once: what the control panel hears of any node is garbled, byte by byte."""
+        self._collides_until_s = asyncio.get_running_loop().time() + for_s
+        self._rng = random.Random(seed)
+
     def unplug(self) -> None:
         """Pull the gateway's adapter out: its end vanishes and whoever has it open sees a hang-up."""
         if self._cp is not None:
@@ -122,9 +138,12 @@ class Bus:
             self._cp = None
 
     def plug(self) -> None:
-        """Put the adapter back: a new end under the same name."""
+        """Put the adapter back: a new end under the same name. Raises SimError where no pseudo-terminal is left."""
         if self._cp is None:
-            self._cp = self._make(self._run_dir / f"bus-{self.name}")
+            try:
+                self._cp = self._make(self._run_dir / f"bus-{self.name}")
+            except OSError as e:
+                raise SimError(f"bus {self.name!r}: no pseudo-terminal in {self._run_dir} ({e.strerror})") from e
             self._watch(self._cp, None)
 
     # --- ends ---------------------------------------------------------------------------------------------------
@@ -188,7 +207,9 @@ class Bus:
             _log.info("bytes lost: an end does not read", bus=self.name)
         self.bytes_lost += count
 
-    def _disturbed(self, data: bytes) -> bytes:
+    def _disturbed(self, source: str | None, data: bytes) -> bytes:
+        if source is not None and asyncio.get_running_loop().time() < self._collides_until_s:
+            return bytes(byte ^ self._rng.randrange(1, 256) for byte in data)
         if self._noise <= 0:
             return data
         out = bytearray(data)

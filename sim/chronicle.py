@@ -6,6 +6,7 @@ import json
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -37,8 +38,36 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "arm.struck": ("{at_zh}砸到车辆", "the arm of {at_en} struck a car"),
     "node.cut": ("{at_zh}节点断电", "the node of {at_en} loses power"),
     "node.returned": ("{at_zh}节点恢复供电", "the node of {at_en} has power again"),
+    "door.held": ("有人抵住{at_zh}", "somebody keeps {at_en} open"),
+    "case.opened": ("{at_zh}节点外壳被打开", "the housing of the node of {at_en} is opened"),
+    "case.closed": ("{at_zh}节点外壳已合上", "the housing of the node of {at_en} is closed"),
+    "bus.noisy": ("总线{at_zh}出现干扰", "there is noise on the bus {at_en}"),
+    "bus.quiet": ("总线{at_zh}干扰消失", "the bus {at_en} is quiet again"),
+    "bus.collided": ("总线{at_zh}上两个节点同时发送", "two nodes talk at once on the bus {at_en}"),
+    "bus.unplugged": ("总线{at_zh}被拔下", "the bus {at_en} is unplugged"),
+    "bus.plugged": ("总线{at_zh}重新插上", "the bus {at_en} is plugged in"),
+    "network.stopped": ("网络中断", "the network stops"),
+    "network.split": ("网关与中心之间的网络断开", "the gateway is cut off from the center"),
+    "network.stalled": ("网络停滞", "the network carries nothing"),
+    "network.one-way": ("网络只能单向传输", "no answers come back over the network"),
+    "network.slow": ("网络变慢", "the network is slow"),
+    "network.duplicating": ("网络重复传送消息", "the network carries messages twice"),
+    "network.restored": ("网络恢复", "the network is well again"),
+    "power.cut": ("{at_zh}断电", "{at_en} loses power"),
+    "power.returned": ("{at_zh}恢复供电", "{at_en} has power again"),
+    "disk.full": ("{at_zh}磁盘已满", "the disk of {at_en} is full"),
+    "disk.free": ("{at_zh}磁盘有空间了", "the disk of {at_en} has space again"),
+    "clock.jumped": ("时钟被拨动", "the site's clock jumps"),
     "node.ready": ("{at_zh}节点就绪", "the node of {at_en} is ready"),
 }
+
+FAULTS: tuple[str, ...] = (
+    # kinds of facts that say that something broke, or is well again
+    *("node.cut", "node.returned", "bus.noisy", "bus.quiet", "bus.collided", "bus.unplugged", "bus.plugged"),
+    *("network.stopped", "network.split", "network.stalled", "network.one-way", "network.slow"),
+    *("network.duplicating", "network.restored", "power.cut", "power.returned", "disk.full", "disk.free"),
+    "clock.jumped",
+)
 
 _log = log.get("sim.world")
 
@@ -69,6 +98,11 @@ class Chronicle:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+    @staticmethod
+    def local_time(zone: tzinfo) -> datetime:
+        """The machine's wall clock, which stamps the facts."""
+        return datetime.now(zone)
 
     def record(self, kind: str, subject: str, **details: object) -> None:
         """Something happened to `subject` now."""

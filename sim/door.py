@@ -31,6 +31,7 @@ class Door:
         self.board = board
         self.released = False
         self.open = False
+        self.case_open = False
         self.led = "off"
         self.beeps = 0
         self._timeline = timeline
@@ -39,6 +40,7 @@ class Door:
         self._closer_ms = closer_s * 1000
         self._patience: Scheduled | None = None
         self._pull: Scheduled | None = None
+        self._held_until_ms = 0.0
         board.set_contact("contact", closed=True, bounce=False)
         board.listen("relay", self._relay)
         board.on_indicator = self._indicate
@@ -71,6 +73,20 @@ class Door:
         self._opens(forced=not self.released)
         return True
 
+    def hold(self, for_ms: float) -> None:
+        """Somebody puts a foot in the door: from now on and for so long it does not close once it is open."""
+        self._held_until_ms = self._timeline.now_ms + for_ms
+        self._record("door.held", self.name, for_ms=round(for_ms))
+
+    def open_case(self, *, opened: bool) -> bool:
+        """Somebody opens (closes) the node's housing: its tamper contact. False when it is so already."""
+        if self.case_open == opened:
+            return False
+        self.case_open = opened
+        self._record("case.opened" if opened else "case.closed", self.name)
+        self.board.set_contact("tamper", closed=opened)
+        return True
+
     def _relay(self, level: int) -> None:
         self.released = bool(level)
         self._record("lock.released" if self.released else "lock.locked", self.name)
@@ -100,6 +116,9 @@ class Door:
         self._timeline.call_later(self._closer_ms, self._closes)
 
     def _closes(self) -> None:
+        if (left_ms := self._held_until_ms - self._timeline.now_ms) > 0:
+            self._timeline.call_later(left_ms, self._closes)
+            return
         self.open = False
         self._record("door.closed", self.name)
         self.board.set_contact("contact", closed=True)

@@ -54,10 +54,10 @@ def parse(text: str) -> Sentence:
     plain = " ".join(text.split()).rstrip(".")
     for form in FORMS:
         if match := form.pattern.fullmatch(plain):
-            groups = match.groupdict()
+            groups = {"clock": None} | match.groupdict()
             return Sentence(
                 text,
-                tuple(v for k, v in groups.items() if k == "step" and v),
+                tuple(v for k, v in groups.items() if k in ("step", "step_until") and v),
                 tuple(v for k, v in groups.items() if k == "portal" and v),
                 partial(form.judge, groups),
             )
@@ -85,6 +85,8 @@ def _count(groups: Mapping[str, Any], _: Sequence[Record], events: Sequence[Reco
 def _matches(event: Record, groups: Mapping[str, Any]) -> bool:
     if groups["subject"] is not None and event.get("subject") != groups["subject"]:
         return False
+    if groups["clock"] is not None and event.get("clock") != groups["clock"]:
+        return False
     return groups["reason"] is None or _reason(event) == groups["reason"]
 
 
@@ -97,11 +99,16 @@ def _reason(event: Record) -> object:
 
 def _counted(found: int, near: Sequence[Record], type_: str, events: Sequence[Record]) -> str:
     if near:
-        places = Counter(f"{e.get('subject')}" + (f" ({_reason(e)})" if _reason(e) else "") for e in near)
+        places = Counter(_place(e) for e in near)
         return f"{found} matching; {type_}: " + ", ".join(f"{n} at {place}" for place, n in places.most_common(6))
     types = Counter(str(e.get("type")) for e in events).most_common(6)
     other = ", ".join(f"{n} {name}" for name, n in types) or "no event at all"
     return f"no {type_}; there was {other}"
+
+
+def _place(event: Record) -> str:
+    about = [str(about) for about in (_reason(event), event.get("clock")) if about and about != "synced"]
+    return f"{event.get('subject')}" + (f" ({', '.join(about)})" if about else "")
 
 
 # --- times between facts of the world -----------------------------------------------------------------------------
@@ -113,6 +120,13 @@ _DONE: dict[str, str] = {  # word of the sentence -> kind of fact
     "closed": "door.closed",
     "raised": "arm.raised",
     "lowered": "arm.lowered",
+}
+
+
+_LEFT: dict[str, str] = {  # word of the sentence -> kind of fact that ends it
+    "locked": "lock.released",
+    "closed": "door.opened",
+    "lowered": "arm.left-down",
 }
 
 
@@ -137,8 +151,7 @@ def _within(groups: Mapping[str, Any], facts: Sequence[Record], _: Sequence[Reco
 
 def _stayed(groups: Mapping[str, Any], facts: Sequence[Record], _: Sequence[Record]) -> tuple[bool, str]:
     portal, limit_ms = groups["portal"], _limit_ms(groups)
-    kinds = {"locked": "lock.released", "closed": "door.opened", "lowered": "arm.left-down"}
-    kind = kinds[groups["state"]]
+    kind = _LEFT[groups["state"]]
     steps = _steps(facts, groups["step"])
     if not steps:
         return False, f"step {groups['step']} never happened"
@@ -146,6 +159,25 @@ def _stayed(groups: Mapping[str, Any], facts: Sequence[Record], _: Sequence[Reco
     if broken:
         return False, f"{kind} of {portal} {broken[0]:.0f} ms after step {groups['step']}"
     return True, f"no {kind} of {portal} in {len(steps)} times"
+
+
+def _between(groups: Mapping[str, Any], facts: Sequence[Record], _: Sequence[Record]) -> tuple[bool, str]:
+    portal, kind = groups["portal"], _LEFT[groups["state"]]
+    begun, ended = _steps(facts, groups["step"]), _steps(facts, groups["step_until"])
+    if not begun:
+        return False, f"step {groups['step']} never happened"
+    seen = 0
+    for begun_ms in begun:
+        until_ms = min((t for t in ended if t >= begun_ms), default=None)
+        if until_ms is None:
+            if len(begun) > 1 and begun_ms == begun[-1]:
+                continue  # the last round of a loop that was stopped
+            return False, f"step {groups['step_until']} never came after step {groups['step']}"
+        seen += 1
+        broken = [t - begun_ms for t in _times(facts, kind, portal) if begun_ms <= t <= until_ms]
+        if broken:
+            return False, f"{kind} of {portal} {broken[0]:.0f} ms after step {groups['step']}"
+    return True, f"no {kind} of {portal} in {seen} times"
 
 
 def _never(groups: Mapping[str, Any], facts: Sequence[Record], _: Sequence[Record]) -> tuple[bool, str]:
@@ -195,6 +227,26 @@ def _complete(_: Mapping[str, Any], __: Sequence[Record], events: Sequence[Recor
     return not faults, "; ".join(faults) or f"{stored} events, complete and once each"
 
 
+def _everything(_: Mapping[str, Any], facts: Sequence[Record], events: Sequence[Record]) -> tuple[bool, str]:
+    counted = [f for f in facts if f.get("kind") == "site.counted"]
+    if not counted:
+        return False, "nobody counted what the gateway made (no fact site.counted)"
+    made, stored = int(counted[-1]["made"]), len({(e.get("source"), e.get("id")) for e in events})
+    return stored >= made > 0, f"{made} made, {stored} at the center"
+
+
+def _repeated(groups: Mapping[str, Any], facts: Sequence[Record], _: Sequence[Record]) -> tuple[bool, str]:
+    found = max((int(f.get("repeated", 0)) for f in facts if f.get("kind") == "network.restored"), default=0)
+    return found >= int(groups["count"]), f"{found} repeated"
+
+
+def _done(_: Mapping[str, Any], facts: Sequence[Record], __: Sequence[Record]) -> tuple[bool, str]:
+    failed = [f for f in facts if f.get("kind") in ("step.failed", "action.failed")]
+    if failed:
+        return False, f"{len(failed)} failed, first {failed[0].get('subject')}: {failed[0].get('cause')}"
+    return True, f"{sum(f.get('kind') == 'step' for f in facts)} steps"
+
+
 @dataclass(frozen=True, slots=True)
 class Form:
     """One kind of sentence."""
@@ -204,12 +256,14 @@ class Form:
     judge: Callable[[Mapping[str, Any], Sequence[Record], Sequence[Record]], tuple[bool, str]]
 
 
-_REASON = r"(?: with reason (?P<reason>[a-z0-9-]{1,48}))?"
-_EVENT = rf"events? (?P<type>[a-z]+\.[a-z-]+)(?: (?:at|of) (?P<subject>{_NAME}))?{_REASON}"
+_REASON = r"(?: with (?:reason|cause) (?P<reason>[a-z0-9-]{1,48}))?"
+_CLOCK = r"(?: with clock (?P<clock>synced|uncertain))?"
+_EVENT = rf"events? (?P<type>[a-z]+\.[a-z-]+)(?: (?:at|of) (?P<subject>{_NAME}))?{_REASON}{_CLOCK}"
 
 FORMS: tuple[Form, ...] = (
     Form(
-        "'exactly 1 event access.granted at lobby' (or 'at least', 'at most', and 'with reason revoked')",
+        "'exactly 1 event access.granted at lobby' (or 'at least', 'at most', and 'with reason revoked', "
+        "'with cause crash', 'with clock uncertain')",
         re.compile(rf"(?P<how>exactly|at least|at most) (?P<count>\d{{1,6}}) {_EVENT}"),
         _count,
     ),
@@ -234,6 +288,20 @@ FORMS: tuple[Form, ...] = (
         re.compile(rf"arm (?P<portal>{_NAME}) stayed (?P<state>lowered) for {_TIME} after {_STEP}"),
         _stayed,
     ),
+    Form(
+        "'lobby stayed locked from step full to step free' (or closed)",
+        re.compile(
+            rf"(?P<portal>{_NAME}) stayed (?P<state>locked|closed) from {_STEP} to step (?P<step_until>{_NAME})"
+        ),
+        _between,
+    ),
     Form("'arm north-gate never struck a car'", re.compile(rf"arm (?P<portal>{_NAME}) never struck a car"), _never),
     Form("'no event was lost or stored twice'", re.compile("no event was lost or stored twice"), _complete),
+    Form("'the center has everything made'", re.compile("the center has everything made"), _everything),
+    Form(
+        "'the network repeated at least 2 messages'",
+        re.compile(r"the network repeated at least (?P<count>\d{1,6}) messages?"),
+        _repeated,
+    ),
+    Form("'every action was done'", re.compile("every action was done"), _done),
 )

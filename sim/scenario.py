@@ -6,21 +6,17 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
 
-from msgspec import UNSET, Meta, UnsetType, field
+from msgspec import UNSET, Meta, field
 
 from runtime.errors import ConfigError
 from runtime.toml_file import Table
 from runtime.toml_file import load as load_table
 from sim import expectations
 from sim.errors import ExpectationError
+from sim.step import KEYS, NEEDS, Digits, Name, Offset, Plate, Seconds, Step
+from sim.step import TimeOfDay as ClockTime
 
-Name = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,32}(?!\n)$")]
-Seconds = Annotated[float, Meta(gt=0, le=600)]
-Moment = Annotated[float, Meta(ge=0, le=86_400)]
 Pin = Annotated[int, Meta(ge=2, le=27)]  # BCM numbers on the 40-pin header
-# Seven characters, or eight for a new-energy vehicle.
-Plate = Annotated[str, Meta(pattern=r"^[\u4e00-\u9fff][A-HJ-NP-Z][A-HJ-NP-Z0-9]{5,6}(?!\n)$")]
-Digits = Annotated[str, Meta(pattern=r"^[0-9]{4,8}(?!\n)$")]
 TimeOfDay = Annotated[str, Meta(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)(?!\n)$")]
 
 
@@ -134,24 +130,6 @@ class Stranger(Table):
     plates: tuple[Plate, ...] = ()
 
 
-class Step(Table):
-    """Something that happens `at_s` seconds after the site is up.
-
-    present_card: who, door, card (default: the first of theirs). enter_pin: who, door, pin (default: their own).
-    press_rex, force_door: door. drive_up: barrier, plate. cut_node, return_node: door (its node loses power).
-    """
-
-    id: Name
-    at_s: Moment
-    do: Literal["present_card", "enter_pin", "press_rex", "force_door", "drive_up", "cut_node", "return_node"]
-    who: Name | UnsetType = UNSET
-    card: Name | UnsetType = UNSET
-    pin: Digits | UnsetType = UNSET
-    door: Name | UnsetType = UNSET
-    barrier: Name | UnsetType = UNSET
-    plate: Plate | UnsetType = UNSET
-
-
 class Expect(Table):
     """A sentence that must be true afterwards; sim/expectations.py has the grammar."""
 
@@ -159,13 +137,18 @@ class Expect(Table):
 
 
 class Scenario(Table):
-    """The whole file. `max_speed` above 1 only where no node, camera or broker takes part."""
+    """The whole file. `max_speed` above 1 only where no node, camera or broker takes part.
+
+    The site's clock is right unless it starts `start_clock_offset_s` off, or at the next `start_clock_at` local time.
+    """
 
     name: Name
     title: Label
     duration_s: Seconds
     seed: Annotated[int, Meta(ge=0, lt=1 << 32)] = 1
     max_speed: Annotated[float, Meta(ge=1, le=1000)] = 1.0
+    start_clock_offset_s: Offset = 0.0
+    start_clock_at: ClockTime | None = None
     bus: tuple[Bus, ...] = ()
     door: tuple[Door, ...] = ()
     barrier: tuple[Barrier, ...] = ()
@@ -195,18 +178,6 @@ def listed() -> list[Path]:
     return sorted(Path(str(item)) for item in folder.iterdir() if item.name.endswith(".toml"))
 
 
-NEEDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    # do -> (keys it must have, keys it may have)
-    "present_card": (("who", "door"), ("card",)),
-    "enter_pin": (("who", "door"), ("pin",)),
-    "press_rex": (("door",), ("who",)),
-    "force_door": (("door",), ("who",)),
-    "drive_up": (("barrier", "plate"), ("who",)),
-    "cut_node": (("door",), ()),
-    "return_node": (("door",), ()),
-}
-
-
 class _Check:
     """Everything the types cannot say: names that refer to something, numbers used once."""
 
@@ -231,6 +202,7 @@ class _Check:
         self.doors()
         self.barriers()
         self.cast()
+        self.clock()
         self.steps()
         self.expectations()
 
@@ -280,12 +252,16 @@ class _Check:
                 if card.number >= 1 << card.bits:
                     self.fail(f"card {card.id}", f"{card.number} does not fit into {card.bits} bits; correct either")
 
+    def clock(self) -> None:
+        if self.s.start_clock_at is not None and self.s.start_clock_offset_s:
+            self.fail("start_clock_at", "there is start_clock_offset_s too; keep one of them")
+
     def steps(self) -> None:
         people = {person.id: person for person in self.s.people}
         for i, step in enumerate(self.s.step):
             key = f"step[{i}]"
             needed, allowed = NEEDS[step.do]
-            for name in ("who", "card", "pin", "door", "barrier", "plate"):
+            for name in KEYS:
                 given = getattr(step, name) is not UNSET
                 if name in needed and not given:
                     self.fail(f"{key}.{name}", f"this key is missing; {step.do} needs {' and '.join(needed)}")
@@ -299,6 +275,10 @@ class _Check:
                 self.refers(f"{key}.door", step.door, [d.name for d in self.s.door])
             if step.barrier is not UNSET:
                 self.refers(f"{key}.barrier", step.barrier, [b.name for b in self.s.barrier])
+            if step.bus is not UNSET:
+                self.refers(f"{key}.bus", step.bus, [b.name for b in self.s.bus])
+            if step.part == "vision" and not self.s.camera:
+                self.fail(f"{key}.part", "a site without a camera has no vision process; add a [[camera]]")
             if step.plate is not UNSET:
                 self.refers(f"{key}.plate", step.plate, [p for person in people.values() for p in person.plates])
             if step.do == "present_card" and step.who is not UNSET:

@@ -19,6 +19,7 @@ from sim.camera import Camera, Offload
 from sim.car import Lane, Scenes
 from sim.chronicle import Chronicle
 from sim.errors import ActionError, NodeError
+from sim.faults import Faults
 from sim.pins.board import Board
 from sim.pins.server import PinsServer
 from sim.scenario import Scenario
@@ -72,6 +73,7 @@ class World:
         self.lanes = self._lanes(cameras, scenes)
         self.cameras = cameras
         self._pins = PinsServer(run_dir / "pins.sock", self.boards)
+        self.faults = Faults(scenario, run_dir, self.buses, self.chronicle.record, self.chronicle.local_time)
 
     # --- composing ----------------------------------------------------------------------------------------------
 
@@ -166,9 +168,11 @@ class World:
         for lane in self.lanes.values():
             await lane.show_empty()
         self.chronicle.record("world.started", self.scenario.name, seed=self.scenario.seed)
+        await self.faults.start()
 
     async def _close(self) -> None:
         await self._pins.close()
+        await self.faults.close()
         for bus in self.buses.values():
             bus.close()
         self.chronicle.record("world.stopped", self.scenario.name)
@@ -226,14 +230,15 @@ class World:
             raise ActionError(f"{MAX_ACTIONS} things are already going on; wait for one to end")
         work = self._work(action)
         if work is not None:
-            task = asyncio.get_running_loop().create_task(self._act(work))
+            task = asyncio.get_running_loop().create_task(self._act(action.do, work))
             self._actions.add(task)
             task.add_done_callback(self._actions.discard)
 
-    async def _act(self, work: Coroutine[Any, Any, Any]) -> None:
+    async def _act(self, do: str, work: Coroutine[Any, Any, Any]) -> None:
         try:
             await work
         except ActionError as e:
+            self.chronicle.record("action.failed", do, cause=str(e))
             _log.warning("an action ended early", cause=str(e))
 
     def _work(self, action: Action) -> Coroutine[Any, Any, Any] | None:
@@ -244,7 +249,9 @@ class World:
             return self.lanes[action.barrier or ""].visit(
                 action.plate or "", self.scenario.seed * 10_000 + self._visits
             )
-        door = self.doors[action.door or ""]
+        if action.door is None:
+            return self.faults.begin(action)
+        door = self.doors[action.door]
         if action.do == "present_card":
             person.present_card(action.who or "", actions.card_of(action, self.scenario), door, record)
         elif action.do == "enter_pin":
@@ -255,6 +262,13 @@ class World:
         elif action.do == "force_door":
             if not door.force():
                 raise ActionError(f"{door.name} is open already; wait until it is closed")
+        elif action.do == "hold_door":
+            door.hold((action.for_s or 0.0) * 1000)
+        elif action.do in ("open_case", "close_case"):
+            if not door.open_case(opened=action.do == "open_case"):
+                raise ActionError(
+                    f"the housing of {door.name}'s node is {'open' if door.case_open else 'closed'} already"
+                )
         elif action.do in ("cut_node", "return_node"):
             self.switch_node(door.name, on=action.do == "return_node")
         return None
@@ -291,6 +305,7 @@ class World:
                 for p in self.scenario.people
             ],
             "cars": [{"plate": plate, "owner": _label(p.name)} for p in self.scenario.people for plate in p.plates],
+            "faults": self.faults.snapshot(),
             "log": list(self.chronicle.newest),
         }
 

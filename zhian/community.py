@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import sys
 import time
@@ -14,7 +15,10 @@ from center.contract.catalogue import CATALOGUE, Severity
 from center.store.reading import EventReading
 from gateway.store.reading import JournalReading
 from runtime.errors import UserError
+from sim.power import SOCKET
+from zhian.power_switches import PowerSwitches
 from zhian.site_files import Ports, SiteFiles
+from zhian.site_files import free_port as free_port
 from zhian.supervisor import Command, Supervisor
 
 DRAIN_TIMEOUT_S = 15.0
@@ -42,13 +46,6 @@ class Tally:
         return asdict(self)
 
 
-def free_port() -> int:
-    """A loopback port that was free a moment ago."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
-
-
 def taken(port: int) -> bool:
     """Whether something listens on this loopback port."""
     with socket.socket() as s:
@@ -68,6 +65,7 @@ class Community:
         self._say = say
         self._token = page_token
         self.supervisor = Supervisor(files.folder, self._said)
+        self._power = PowerSwitches(files.folder / "run" / SOCKET, self.supervisor)
 
     def commands(self, *, loop: bool) -> list[Command]:
         """Every process as a command line. Pages only where a token was given."""
@@ -82,8 +80,9 @@ class Community:
             Command("center", [*ZHIAN, "center", "run", *center]),
             Command("world", world, pages),
             Command("core", [*ZHIAN, "gateway", "run", *gateway]),
-            Command("vision", [*ZHIAN, "vision", "run", *gateway]),
         ]
+        if f.has_cameras:
+            commands.append(Command("vision", [*ZHIAN, "vision", "run", *gateway]))
         if pages:
             commands.append(Command("center-page", [*ZHIAN, "center", "web", *center], pages))
             commands.append(Command("gateway-page", [*ZHIAN, "web", "run", *gateway], pages))
@@ -95,10 +94,12 @@ class Community:
         Raises UserError with the end of the failed part's log.
         """
         try:
+            await self._power.start()
             for command in commands:
                 took_s = await self.supervisor.start(command)
                 self._say(f"  {command.name:<13} ready after {took_s:4.1f} s")
         except BaseException:
+            await self._power.close()
             await self.supervisor.stop()
             raise
 
@@ -111,7 +112,9 @@ class Community:
         await self.supervisor.stop("gateway-page", "core")
         await self._settle()
         tally = await asyncio.to_thread(self.tally)
+        await self._power.close()
         await self.supervisor.stop()
+        self._note(tally)
         return tally
 
     def tally(self) -> Tally:
@@ -131,6 +134,15 @@ class Community:
             plates_read=made.by_type.get("zhian.vehicle.seen", 0),
             alarms=alarms,
         )
+
+    def _note(self, tally: Tally) -> None:
+        """The last line of world.jsonl: what was made and what was stored, for the expectations."""
+        path = self.files.folder / "world.jsonl"
+        lines = path.read_text("utf-8").splitlines() if path.exists() else []
+        t_ms = json.loads(lines[-1])["t_ms"] if lines else 0.0
+        fact = {"t_ms": t_ms, "unix_ms": time.time_ns() // 1_000_000, "kind": "site.counted", "subject": "gateway"}
+        with path.open("a", encoding="utf-8") as world:
+            world.write(json.dumps(fact | {"made": tally.events_made, "stored": tally.events_stored}) + "\n")
 
     async def _drain(self) -> None:
         """Wait until the gateway's journal is acknowledged to its end."""
@@ -180,6 +192,7 @@ def stored_events(files: SiteFiles) -> list[dict[str, object]]:
                 "subject": e.subject,
                 "time_ms": e.time_ms,
                 "severity": e.severity,
+                "clock": "synced" if e.clock_certain else "uncertain",
                 "data": e.data,
             }
             for e in sorted(page, key=lambda e: -e.row)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
-import tempfile
+import time
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,10 +16,11 @@ import typer
 from runtime.errors import UserError
 
 if TYPE_CHECKING:
-    from zhian.community import Community
+    from sim.report import Run
+    from zhian.scenario_runs import Planned
 
-FAULTS = ("node.cut", "node.returned")  # kinds of facts that are faults, in the report
-PATIENCE_S = 60.0  # beyond the timeline: starting up, and cars that still drive away
+ALL = "all"  # instead of names: every shipped scenario
+MAX_SEEDS = 1000
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -40,26 +43,64 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="A JSON list on s
 
 @app.command()
 def run(
-    scenario: Annotated[str, typer.Argument(help="A name from `zhian sim list`, or a file.")],
-    seed: Annotated[int | None, typer.Option(help="Instead of the file's own.", min=0)] = None,
+    scenarios: Annotated[
+        list[str], typer.Argument(help="Names from `zhian sim list`, files, or `all`.", metavar="SCENARIO...")
+    ],
+    seed: Annotated[int | None, typer.Option(help="Instead of the file's own.", min=0, max=(1 << 32) - 1)] = None,
+    seeds: Annotated[int, typer.Option(help="Run so many seeds, counted up.", min=1, max=MAX_SEEDS)] = 1,
     speed: Annotated[float, typer.Option(help="Times real time; a scenario states how much it allows.", min=1)] = 1.0,
-    report: Annotated[Path | None, typer.Option(help="Also write the JSON report here.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The report as JSON on stdout.")] = False,
+    report: Annotated[Path | None, typer.Option(help="Also write a report: .html for people, .json.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per run on stdout.")] = False,
 ) -> None:
-    """Run a scenario against real processes and check what it expects. Exit 1 if one expectation fails."""
+    """Run scenarios against real processes and check what they expect. Exit 1 if one expectation fails."""
     from runtime.stop import until_signalled
+    from zhian import community
 
-    outcome: dict[str, Any] = {}
-    asyncio.run(until_signalled(_run(_find(scenario), seed, speed, outcome)))
-    if not outcome:
-        raise typer.Exit(1)
+    community.check_platform()
+    if report is not None and report.suffix not in (".html", ".json"):
+        raise UserError(f"--report {report}: expected a file name that ends in .html or .json; choose one of the two")
+    if report is not None and not report.resolve().parent.is_dir():
+        raise UserError(f"--report {report}: there is no folder {report.parent}; make it first")
+    planned = _planned(scenarios, seed, seeds, speed)
+    runs: list[Run] = []
+    asyncio.run(until_signalled(_run_all(planned, runs, as_json)))
     if report is not None:
-        report.write_text(json.dumps(outcome, ensure_ascii=False, indent=1) + "\n", "utf-8")
-    if as_json:
-        print(json.dumps(outcome, ensure_ascii=False))
-    else:
-        _print(outcome)
-    raise typer.Exit(0 if outcome["ok"] else 1)
+        _write_report(report, runs)
+    if len(planned) > 1 and not as_json:
+        _print_table(runs)
+    raise typer.Exit(0 if len(runs) == len(planned) and all(done.outcome["ok"] for done in runs) else 1)
+
+
+@app.command()
+def new(
+    file: Annotated[Path, typer.Argument(help="The file to write, e.g. my-site.toml.")],
+    from_: Annotated[
+        str | None, typer.Option("--from", help="Begin with this scenario instead of a small one.")
+    ] = None,
+) -> None:
+    """Write a scenario to begin with, commented, that can be run at once."""
+    from sim.scenario import load
+
+    name = file.stem
+    if not re.fullmatch(r"[a-z0-9-]{1,32}", name) or file.suffix != ".toml":
+        raise UserError(
+            f"{file}: expected a name of a-z, 0-9 and - (32 at most) that ends in .toml; choose such a name"
+        )
+    text = (
+        resources.files("sim").joinpath("starter.toml").read_text("utf-8")
+        if from_ is None
+        else _find(from_).read_text("utf-8")
+    )
+    text = re.sub(r'^name = ".*"$', f'name = "{name}"', text, count=1, flags=re.M)
+    try:
+        with file.open("x", encoding="utf-8") as out:
+            out.write(text)
+    except FileExistsError:
+        raise UserError(f"{file}: exists already and is left as it is; choose another name") from None
+    except OSError as e:
+        raise UserError(f"{file}: cannot be written ({e.strerror}); choose a folder that you may write to") from e
+    load(file)
+    print(f"{file}: written; run it with: zhian sim run {file}")
 
 
 @app.command()
@@ -90,73 +131,97 @@ def _find(scenario: str) -> Path:
     raise UserError(f"scenario {scenario!r}: expected a file or one of {sorted(shipped)}; see `zhian sim list`")
 
 
-async def _run(file: Path, seed: int | None, speed: float, outcome: dict[str, Any]) -> None:
-    from sim import expectations
-    from sim.scenario import load
-    from zhian import community, site_files
+def _planned(names: list[str], seed: int | None, seeds: int, speed: float) -> list[Planned]:
+    """Every run to make, checked before the first begins. Raises UserError."""
+    from sim.scenario import listed, load
+    from zhian.scenario_runs import Planned
 
-    community.check_platform()
-    scenario = load(file)
-    if speed > scenario.max_speed:
-        raise UserError(f"{file}: allows --speed {scenario.max_speed:g} at most, got {speed:g}; lower it")
-    ports = site_files.Ports(*(community.free_port() for _ in range(4)))
-    with tempfile.TemporaryDirectory(prefix="zhian-") as folder:
-        files = site_files.write(scenario, file, Path(folder), ports, seed=seed)
-        here = community.Community(files, lambda text: print(text, file=sys.stderr, flush=True), None)
-        await here.start(here.commands(loop=False))
+    files = [file for name in names for file in (listed() if name == ALL else [_find(name)])]
+    planned = []
+    for file in dict.fromkeys(files):
+        scenario = load(file)
+        if speed > scenario.max_speed:
+            raise UserError(f"{file}: allows --speed {scenario.max_speed:g} at most, got {speed:g}; lower it")
+        first = scenario.seed if seed is None else seed
+        if first + seeds > 1 << 32:
+            raise UserError(f"--seed {first} --seeds {seeds}: seeds end at {(1 << 32) - 1}; choose a smaller seed")
+        planned += [Planned(file, scenario, first + n) for n in range(seeds)]
+    return planned
+
+
+async def _run_all(planned: list[Planned], runs: list[Run], as_json: bool) -> None:
+    """Make each run and tell about it as it ends. One that cannot be made is a failure like another."""
+    from zhian import scenario_runs
+
+    alone = len(planned) == 1
+    for n, one in enumerate(planned, 1):
+        if not alone:
+            _progress(f"[{n}/{len(planned)}] {one.scenario.name}, seed {one.seed}")
+        begun_s = time.monotonic()
         try:
-            await _play(here, scenario.duration_s)
-        finally:
-            tally = await here.stop()
-        facts = _lines(files.folder / "world.jsonl")
-        events = community.stored_events(files)
-        results = expectations.check([e.text for e in scenario.expect], facts, events)
-        crashes = here.supervisor.crashes
-    outcome.update(
-        {
-            "scenario": scenario.name,
-            "seed": scenario.seed if seed is None else seed,
-            "ok": all(r.ok for r in results) and not tally.lost and not tally.duplicated and not crashes,
-            "expectations": [{"text": r.text, "ok": r.ok, "seen": r.seen} for r in results],
-            "faults": [fact for fact in facts if fact["kind"] in FAULTS],
-            "crashes": crashes,
-            **tally.plain(),
-        }
-    )
+            done = await scenario_runs.run(one, _progress if alone else lambda _: None)
+        except UserError as e:
+            if alone:
+                raise
+            done = scenario_runs.failed(one, e, time.monotonic() - begun_s)
+        runs.append(done)
+        if as_json:
+            print(json.dumps(done.outcome, ensure_ascii=False), flush=True)
+        elif alone:
+            _print(done.outcome)
+        elif not done.outcome["ok"]:
+            _print(done.outcome, out=sys.stderr)
 
 
-async def _play(here: Community, duration_s: float) -> None:
-    """Until the world says that its timeline is over, or a process fails. Raises UserError."""
-    watch = asyncio.create_task(here.supervisor.watch())
-    world = here.files.folder / "world.jsonl"
-    deadline = asyncio.get_running_loop().time() + duration_s + PATIENCE_S
+def _progress(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _write_report(report: Path, runs: list[Run]) -> None:
+    from sim.report import html
+
+    if report.suffix == ".html":
+        text = html(runs)
+    else:
+        outcomes = [done.outcome for done in runs]
+        text = json.dumps(outcomes[0] if len(outcomes) == 1 else outcomes, ensure_ascii=False, indent=1) + "\n"
     try:
-        while not any(fact["kind"] == "round.ended" for fact in await asyncio.to_thread(_lines, world)):
-            if asyncio.get_running_loop().time() > deadline:
-                raise UserError(f"the world did not finish its {duration_s:g} s within {PATIENCE_S:g} s more")
-            await asyncio.wait({watch}, timeout=0.2)
-            if watch.done():
-                await watch
-    finally:
-        watch.cancel()
+        report.write_text(text, "utf-8")
+    except OSError as e:
+        raise UserError(f"--report {report}: cannot be written ({e.strerror}); choose another place") from e
 
 
-def _lines(path: Path) -> list[dict[str, Any]]:
-    """The world's facts; a last line that is still being written does not count."""
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines(keepends=True) if line.endswith("\n")]
+def _print(outcome: dict[str, Any], out: Any = None) -> None:
+    def say(text: str) -> None:
+        print(text, file=out or sys.stdout, flush=True)
 
-
-def _print(outcome: dict[str, Any]) -> None:
+    if outcome.get("error"):
+        say(f"FAIL {outcome['error']}")
+        return
     for row in outcome["expectations"]:
-        print(f"{'ok  ' if row['ok'] else 'FAIL'} {row['text']}")
+        say(f"{'ok  ' if row['ok'] else 'FAIL'} {row['text']}")
         if not row["ok"]:
-            print(f"     seen: {row['seen']}")
+            say(f"     seen: {row['seen']}")
     for crash in outcome["crashes"]:
-        print(f"FAIL {crash}")
-    print(
+        say(f"FAIL {crash}")
+    for name, lines in outcome["logs"].items():
+        say(f"     the log of {name} ends with:")
+        for line in lines:
+            say(f"       {line}")
+    say(
         "events made {events_made}, stored {events_stored}, lost {lost}, stored twice {duplicated}; seed {seed}".format(
             **outcome
         )
     )
+
+
+def _print_table(runs: list[Run]) -> None:
+    """Scenario by seed, with the seconds that each took."""
+    width = max([len("scenario"), *(len(done.outcome["scenario"]) for done in runs)])
+    print(f"{'scenario':<{width}}  {'seed':>10}  result  seconds")
+    for done in runs:
+        o = done.outcome
+        print(f"{o['scenario']:<{width}}  {o['seed']:>10}  {'ok' if o['ok'] else 'FAIL':<6}  {o['seconds']:7.1f}")
+    bad = sum(not done.outcome["ok"] for done in runs)
+    took_s = sum(done.outcome["seconds"] for done in runs)
+    print(f"{len(runs)} runs, {bad} failed, {took_s:.0f} s in all")

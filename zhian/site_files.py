@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import socket
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 import tomli_w
 
 from gateway.access.tokens import pin_digest
+from sim import clock_socket, network
 from sim.scenario import Card, Group, Holder, Scenario
 
 DISTRICT, SITE, GATEWAY = "demo-district", "demo-site", "gw-1"
@@ -29,6 +31,7 @@ class Ports:
     gateway_page: int
     center_page: int
     world_page: int
+    network: int | None = None  # the relay between gateway and broker; None: one that is free
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,7 @@ class SiteFiles:
     scenario: Path
     log: Path
     ports: Ports
+    has_cameras: bool = True
 
     @property
     def gateway_database(self) -> Path:
@@ -70,12 +74,22 @@ def write(scenario: Scenario, scenario_file: Path, folder: Path, ports: Ports, s
     for camera in scenario.camera:
         (folder / "cameras" / camera.name).mkdir()
     _secret(folder / "broker/users.json", json.dumps(_users(passwords)))
-    _toml(folder / "gateway.toml", _gateway(scenario, ports))
+    relay = ports.network or free_port()
+    network.write(folder / "run" / network.FILE, network.Ends(relay, ports.mqtt))
+    _toml(folder / "gateway.toml", _gateway(scenario, ports, relay))
     _toml(folder / "policy.toml", _policy(scenario, site_key))
     _toml(folder / "center.toml", _center(ports))
     played = folder / "scenario.toml"
     _toml(played, tomllib.loads(scenario_file.read_text("utf-8")) | ({} if seed is None else {"seed": seed}))
-    return SiteFiles(folder, folder / "gateway.toml", folder / "center.toml", played, folder / "log", ports)
+    gateway, center, log = folder / "gateway.toml", folder / "center.toml", folder / "log"
+    return SiteFiles(folder, gateway, center, played, log, ports, bool(scenario.camera))
+
+
+def free_port() -> int:
+    """A loopback port that was free a moment ago."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
 
 
 def _secret(path: Path, text: str) -> None:
@@ -111,7 +125,7 @@ def _label(zh: str, en: str) -> dict[str, str]:
     return {"zh": zh, "en": en}
 
 
-def _gateway(scenario: Scenario, ports: Ports) -> dict[str, Any]:
+def _gateway(scenario: Scenario, ports: Ports, relay: int) -> dict[str, Any]:
     return {
         "site": {
             "district": DISTRICT,
@@ -124,10 +138,10 @@ def _gateway(scenario: Scenario, ports: Ports) -> dict[str, Any]:
         },
         "paths": {"data": "data", "run": "run"},
         "policy": {"file": "policy.toml"},
-        "simulation": {"pins": "run/pins.sock"},
+        "simulation": {"pins": "run/pins.sock", "clock": f"run/{clock_socket.SOCKET}"},
         "uplink": {
             "mode": "mqtt",
-            "port": ports.mqtt,
+            "port": relay,
             "client_id_file": "keys/gateway.client-id",
             "username": GATEWAY,
             "password_file": "keys/gateway.password",

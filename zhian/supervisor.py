@@ -6,8 +6,10 @@ Each child dies with this process (PR_SET_PDEATHSIG), so that nothing is left ru
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import os
+import resource
 import signal
 import socket
 import time
@@ -45,6 +47,9 @@ class Supervisor:
         self._running: dict[str, asyncio.subprocess.Process] = {}
         self._keepers: dict[str, asyncio.Task[None]] = {}
         self._stopping: set[str] = set()
+        self._cut: dict[str, asyncio.Event] = {}  # parts without power, and what is set when it returns
+        self._killed: set[str] = set()  # parts whose process we killed and whose end is not yet noticed
+        self._full: set[str] = set()  # parts that can write no file
         self.crashes: list[str] = []
 
     async def start(self, command: Command) -> float:
@@ -75,6 +80,36 @@ class Supervisor:
         process = self._running.get(name)
         return process.pid if process else None
 
+    # --- what can happen to a process of a simulated site ---------------------------------------------------------
+
+    async def cut(self, name: str) -> None:
+        """Its power goes: kill -9, and it stays off until `restore`. Raises UserError."""
+        if name not in self._keepers:
+            raise UserError(f"there is no process {name!r} here; there are {sorted(self._keepers)}")
+        if name in self._cut:
+            raise UserError(f"{name} has no power already")
+        self._cut[name] = asyncio.Event()
+        process = self._running.get(name)
+        if process is not None and process.returncode is None:
+            self._killed.add(name)
+            process.kill()
+            await process.wait()
+
+    def restore(self, name: str) -> None:
+        """Its power returns and it starts. Raises UserError."""
+        if name not in self._cut:
+            raise UserError(f"{name} has power already")
+        self._cut.pop(name).set()
+
+    def disk(self, name: str, *, full: bool) -> None:
+        """From now on no file of this process can be written, or all can again (RLIMIT_FSIZE). Raises UserError."""
+        if name not in self._keepers:
+            raise UserError(f"there is no process {name!r} here; there are {sorted(self._keepers)}")
+        (self._full.add if full else self._full.discard)(name)
+        process = self._running.get(name)
+        if process is not None and process.returncode is None:
+            _limit_files(process.pid, full=full)
+
     async def stop(self, *names: str) -> None:
         """SIGTERM in the given order (all, newest first, without names), each waited for."""
         for name in names or [*reversed(self._keepers)]:
@@ -96,6 +131,8 @@ class Supervisor:
     async def _keep(self, command: Command, ready: asyncio.Event) -> None:
         starts: list[float] = []
         while command.name not in self._stopping:
+            if (power := self._cut.get(command.name)) is not None:
+                await power.wait()
             now = time.monotonic()
             starts = [at for at in starts if now - at < 60] + [now]
             if len(starts) > RESTARTS_PER_MINUTE:
@@ -103,6 +140,10 @@ class Supervisor:
             code = await self._run_once(command, ready)
             if command.name in self._stopping:
                 return
+            if command.name in self._killed:  # by us, so it is no crash
+                self._killed.discard(command.name)
+                starts.clear()
+                continue
             if not ready.is_set():
                 raise UserError(f"{command.name} did not start; {self._tail(command.name)}")
             self.crashes.append(f"{command.name} ended with {code} and was started again")
@@ -116,18 +157,19 @@ class Supervisor:
             notify.bind(str(path))
             loop.add_reader(notify, _take_notice, notify, ready)
             try:
-                with self._log(command.name).open("ab") as log:
-                    process = await asyncio.create_subprocess_exec(
-                        *command.words,
-                        stdin=asyncio.subprocess.DEVNULL,
-                        stdout=asyncio.subprocess.PIPE,
-                        stderr=log,
-                        env={**os.environ, **command.environment, "NOTIFY_SOCKET": str(path)},
-                        start_new_session=True,  # Ctrl-C reaches us alone; we stop the others in order
-                        preexec_fn=_die_with_parent,
-                    )
+                process = await asyncio.create_subprocess_exec(
+                    *command.words,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=asyncio.subprocess.PIPE,  # as the systemd journal: a full disk does not stop the log
+                    env={**os.environ, **command.environment, "NOTIFY_SOCKET": str(path)},
+                    start_new_session=True,  # Ctrl-C reaches us alone; we stop the others in order
+                    preexec_fn=_die_with_parent,
+                )
                 self._running[command.name] = process
-                await self._relay(command.name, process)
+                if command.name in self._full:
+                    _limit_files(process.pid, full=True)
+                await asyncio.gather(self._relay(command.name, process), self._keep_log(command.name, process))
                 return await process.wait()
             finally:
                 loop.remove_reader(notify)
@@ -138,6 +180,13 @@ class Supervisor:
         while line := await process.stdout.readline():
             self._said(name, line.decode("utf-8", "replace").rstrip())
 
+    async def _keep_log(self, name: str, process: asyncio.subprocess.Process) -> None:
+        if process.stderr is None:
+            return
+        with self._log(name).open("ab", buffering=0) as log:
+            while text := await process.stderr.read(64 * 1024):
+                log.write(text)
+
     def _log(self, name: str) -> Path:
         return self._folder / "log" / f"{name}.log"
 
@@ -145,6 +194,13 @@ class Supervisor:
         lines = self._log(name).read_text("utf-8", "replace").splitlines() if self._log(name).exists() else []
         end = " | ".join(lines[-TAIL_LINES:]) or "nothing"
         return f"its log {self._log(name)} ends with: {end}"
+
+
+def _limit_files(pid: int, *, full: bool) -> None:
+    """Soft limit only, so that it can be lifted again without privilege. CPython ignores SIGXFSZ: writes get EFBIG."""
+    with contextlib.suppress(ProcessLookupError):
+        _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (0 if full else hard, hard))
 
 
 def _die_with_parent() -> None:

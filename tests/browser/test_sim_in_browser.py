@@ -33,7 +33,7 @@ async def test_buttons_act_on_the_world_and_the_plan_follows(enter: Enter) -> No
     await expect(page.locator("#told")).to_contain_text("held to the reader")
     await expect(page.locator("article:has-text('Building 1 lobby')")).to_have_attribute("data-lock", "released")
     await page.click("li:has-text('Li Na') >> text=Enter PIN")
-    await page.click("article:has-text('Building 1 lobby') >> text=Force the door")
+    await page.click(".fault >> text=Force the door")
     await expect(page.locator("article:has-text('Building 1 lobby')")).to_have_attribute("data-leaf", "open")
     await page.click("li:has-text('京AD12345') >> text=Drive up")
     await expect(page.locator("article[data-arm=raising]")).to_contain_text("京AD12345")

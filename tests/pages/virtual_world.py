@@ -4,13 +4,60 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from sim.errors import ActionError
+from sim.scenario import Scenario
+
+CAST = {
+    "name": "demo",
+    "title": {"zh": "演示", "en": "Demo"},
+    "duration_s": 60,
+    "bus": [{"name": "rs485-a"}],
+    "door": [
+        {"name": name, "label": {"zh": zh, "en": en}, "reader": f"{name}-reader", "address": n, "bus": "rs485-a"}
+        for n, (name, zh, en) in enumerate(
+            [
+                ("lobby", "一号楼大堂", "Building 1 lobby"),
+                ("garage", "地下车库", "Garage"),
+                ("pump-room", "水泵房", "Pump room"),
+            ]
+        )
+    ],
+    "barrier": [
+        {
+            "name": "main-gate",
+            "label": {"zh": "南门车闸", "en": "South gate barrier"},
+            "camera": "gate-camera",
+            "pins": {"raise": 17, "lower": 27, "raised": 22, "lowered": 23, "loop": 24},
+        }
+    ],
+    "camera": [{"name": "gate-camera"}],
+    "group": [{"name": "residents", "portals": ["lobby", "garage", "main-gate"]}],
+    "holder": [
+        {
+            "id": "zhang",
+            "name": {"zh": "张伟", "en": "Zhang Wei"},
+            "group": "residents",
+            "cards": [{"id": "zhang-card", "bits": 26, "number": 1}],
+        },
+        {
+            "id": "li",
+            "name": {"zh": "李娜", "en": "Li Na"},
+            "group": "residents",
+            "pin": "2468",
+            "cards": [{"id": "li-card", "bits": 26, "number": 2}],
+            "plates": ["粤B12345", "京AD12345"],
+        },
+    ],
+}
 
 
 class VirtualWorld:
     """Implements sim.web.app.World."""
 
     def __init__(self) -> None:
+        self.scenario = msgspec.convert(CAST, Scenario)
         self.done: list[dict[str, Any]] = []
         self._log = [
             {"t_s": 12.0, "zh": "张伟在一号楼大堂刷卡", "en": "Zhang Wei presents a card at building 1"},

@@ -28,7 +28,7 @@ EVENTS = [
     event(1, "access.granted", "lobby", reason="permitted"),
     event(2, "access.denied", "lobby", reason="revoked"),
     event(3, "access.denied", "garage", reason="wrong-pin"),
-    event(4, "device.lost", "lobby-reader", cause="timeout"),
+    event(4, "device.lost", "lobby-reader", cause="timeout") | {"clock": "uncertain"},
 ]
 FACTS = [
     fact(1000, "step", "lin-card"),
@@ -38,7 +38,10 @@ FACTS = [
     fact(9000, "arm.left-down", "north-gate"),
     fact(10500, "arm.raised", "north-gate"),
     fact(20000, "step", "stranger"),
+    fact(30000, "step", "late"),
+    fact(31000, "network.restored", "network", repeated=2),
     fact(40000, "world.stopped", "x"),
+    fact(40000, "site.counted", "gateway", made=4, stored=4),
 ]
 
 
@@ -67,6 +70,18 @@ FACTS = [
         ("lobby stayed locked for 5 s after step lin-card", False),
         ("arm north-gate stayed lowered for 8 s after step stranger", True),
         ("arm north-gate stayed lowered for 8 s after step car", False),
+        ("exactly 1 event device.lost with cause timeout", True),
+        ("exactly 1 event device.lost with cause timeout with clock uncertain", True),
+        ("exactly 1 event device.lost with clock synced", False),
+        ("lobby stayed locked from step stranger to step late", True),
+        ("lobby stayed locked from step lin-card to step late", False),
+        ("lobby stayed closed from step car to step stranger", True),
+        ("lobby stayed locked from step late to step stranger", False),
+        ("lobby stayed locked from step never to step late", False),
+        ("the center has everything made", True),
+        ("every action was done", True),
+        ("the network repeated at least 2 messages", True),
+        ("the network repeated at least 3 messages", False),
         ("arm north-gate never struck a car", True),
         ("no event was lost or stored twice", True),
     ],
@@ -130,3 +145,24 @@ def test_every_round_of_a_loop_must_hold_but_a_round_cut_short_does_not_count() 
 def test_an_unknown_sentence_names_the_known_ones() -> None:
     with pytest.raises(ExpectationError, match=r"the door is nice.*exactly 1 event access.granted at lobby"):
         expectations.parse("the door is nice")
+
+
+@pytest.mark.parametrize(
+    ("facts", "events", "seen"),
+    [
+        (FACTS, EVENTS[:3], "4 made, 3 at the center"),
+        (FACTS, [*EVENTS[:3], EVENTS[2]], "4 made, 3 at the center"),
+        (FACTS[:-1], EVENTS, "nobody counted"),
+        ([fact(0, "site.counted", "gateway", made=0, stored=0)], [], "0 made, 0 at the center"),
+    ],
+)
+def test_what_did_not_arrive_is_seen(facts: list[dict[str, Any]], events: list[dict[str, Any]], seen: str) -> None:
+    (result,) = expectations.check(["the center has everything made"], facts, events)
+    assert not result.ok
+    assert seen in result.seen
+
+
+@pytest.mark.parametrize("kind", ["step.failed", "action.failed"])
+def test_an_action_that_was_not_done_is_seen(kind: str) -> None:
+    (result,) = expectations.check(["every action was done"], [*FACTS, fact(1, kind, "cut", cause="no socket")], [])
+    assert (result.ok, result.seen) == (False, "1 failed, first cut: no socket")

@@ -8,6 +8,7 @@ import pytest
 
 from runtime.errors import ConfigError
 from sim import scenario
+from sim.step import NEEDS
 
 GOOD = """
 name = "tiny"
@@ -50,6 +51,8 @@ door = "lobby"
 text = "lobby unlocked within 1 s of step one"
 """
 
+PRESENT = 'do = "present_card"\nwho = "lin"\ndoor = "lobby"\n'
+
 
 def load(tmp_path: Path, text: str) -> scenario.Scenario:
     path = tmp_path / "tiny.toml"
@@ -59,9 +62,19 @@ def load(tmp_path: Path, text: str) -> scenario.Scenario:
 
 def test_shipped_scenarios_load_and_are_named_as_their_files() -> None:
     paths = scenario.listed()
-    assert [path.stem for path in paths] == ["cut-node", "daily-life"]
+    assert len(paths) >= 15
     for path in paths:
         assert scenario.load(path).name == path.stem
+
+
+def test_everything_that_can_happen_happens_in_a_shipped_scenario() -> None:
+    done = {step.do for path in scenario.listed() for step in scenario.load(path).step}
+    assert done == set(NEEDS)
+
+
+def test_every_shipped_scenario_expects_that_nothing_is_lost() -> None:
+    for path in scenario.listed():
+        assert "no event was lost or stored twice" in [expect.text for expect in scenario.load(path).expect]
 
 
 def test_shipped_cards_have_the_parity_that_readers_check() -> None:
@@ -96,6 +109,20 @@ def test_a_good_file_has_its_defaults(tmp_path: Path) -> None:
         ('door = "lobby"', 'door = "lobby"\ncard = "red"', r"step\[0\].card: expected one of \['blue'\], got 'red'"),
         ('door = "lobby"', 'door = "lobby"\npin = "1234"', r"step\[0\].pin: present_card does not use this key"),
         ("at_s = 1", "at_s = 11", r"step\[0\].at_s: 11.0 is after duration_s = 10"),
+        ('do = "present_card"', 'do = "noise"\nbus = "a"', r"step\[0\].who: noise does not use this key"),
+        ('who = "lin"\ndoor = "lobby"\n', 'probability = 2.0\nbus = "a"\n', r"step\[0\].probability: .*<= 1"),
+        (PRESENT, 'do = "quiet"\nbus = "b"\n', r"step\[0\].bus: expected one of \['a'\], got 'b'"),
+        (PRESENT, 'do = "noise"\nbus = "a"\n', r"step\[0\].probability: this key is missing"),
+        (PRESENT, 'do = "cut_power"\npart = "roof"\n', r"step\[0\].part: .*'roof'"),
+        (PRESENT, 'do = "network_slow"\ndelay_ms = 0\n', r"step\[0\].delay_ms: .*>= 1"),
+        (PRESENT, 'do = "clock_set"\nto = "24:00"\n', r"step\[0\].to: "),
+        ("duration_s = 10", 'duration_s = 10\nstart_clock_at = "3am"', r"start_clock_at: "),
+        (
+            "duration_s = 10",
+            'duration_s = 10\nstart_clock_at = "03:00"\nstart_clock_offset_s = 5',
+            "start_clock_at: there is start_clock_offset_s too",
+        ),
+        ("lobby unlocked within 1 s of step one", "lobby stayed locked from step one to step two", r"'two'"),
         ('do = "present_card"', 'do = "dance"', r"step\[0\].do: .*got 'dance'"),
         ('do = "present_card"', 'do = "enter_pin"', r"step\[0\].pin: 'lin' has no PIN"),
         ("of step one", "of step two", r"expect\[0\].text: expected one of \['one'\], got 'two'"),

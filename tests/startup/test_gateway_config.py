@@ -81,6 +81,13 @@ def test_a_good_file(tmp_path: Path) -> None:
         found.site.kind = "real"  # type: ignore[misc]
 
 
+def test_a_link_stays_a_link_because_an_adapter_may_come_back_as_another_device(tmp_path):
+    link = tmp_path / "bus-a"
+    link.symlink_to("/dev/null")
+    assert config.resolve(tmp_path / "gateway.toml", "bus-a") == link
+    assert config.resolve(tmp_path / "gateway.toml", "../x/./bus-a") == tmp_path.parent / "x" / "bus-a"
+
+
 MISTAKES = [
     ('kind = "simulated"', 'kind = "real"', "simulation: ", 'only with site.kind = "simulated"'),
     ('[simulation]\npins = "run/pins.sock"', "", "simulation: ", "needs this table"),

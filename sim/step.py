@@ -1,0 +1,125 @@
+"""Steps: everything that can happen in a scenario, or be asked for on the simulator's page, and what each needs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, UnsetType
+
+from runtime.toml_file import Table
+
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,32}(?!\n)$")]
+Seconds = Annotated[float, Meta(gt=0, le=600)]
+Moment = Annotated[float, Meta(ge=0, le=86_400)]
+# Seven characters, or eight for a new-energy vehicle.
+Plate = Annotated[str, Meta(pattern=r"^[\u4e00-\u9fff][A-HJ-NP-Z][A-HJ-NP-Z0-9]{5,6}(?!\n)$")]
+Digits = Annotated[str, Meta(pattern=r"^[0-9]{4,8}(?!\n)$")]
+Probability = Annotated[float, Meta(gt=0, le=1)]
+Delay = Annotated[int, Meta(ge=1, le=10_000)]  # ms
+Offset = Annotated[float, Meta(ge=-3.2e9, le=3.2e9)]  # s, about a century each way
+TimeOfDay = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9](?!\n)$")]
+Part = Literal["core", "vision", "broker", "center"]
+
+Do = Literal[
+    "present_card",
+    "enter_pin",
+    "press_rex",
+    "force_door",
+    "hold_door",
+    "open_case",
+    "close_case",
+    "drive_up",
+    "cut_node",
+    "return_node",
+    "noise",
+    "quiet",
+    "collision",
+    "unplug_bus",
+    "plug_bus",
+    "network_stop",
+    "network_stall",
+    "network_split",
+    "network_one_way",
+    "network_slow",
+    "network_duplicate",
+    "network_restore",
+    "cut_power",
+    "return_power",
+    "disk_full",
+    "disk_free",
+    "clock_jump",
+    "clock_set",
+]
+
+NEEDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    # do -> (keys it must have, keys it may have)
+    "present_card": (("who", "door"), ("card",)),
+    "enter_pin": (("who", "door"), ("pin",)),
+    "press_rex": (("door",), ("who",)),
+    "force_door": (("door",), ("who",)),
+    "hold_door": (("door", "for_s"), ("who",)),
+    "open_case": (("door",), ()),
+    "close_case": (("door",), ()),
+    "drive_up": (("barrier", "plate"), ("who",)),
+    "cut_node": (("door",), ()),
+    "return_node": (("door",), ()),
+    "noise": (("bus", "probability"), ()),
+    "quiet": (("bus",), ()),
+    "collision": (("bus",), ("for_s",)),
+    "unplug_bus": (("bus",), ()),
+    "plug_bus": (("bus",), ()),
+    "network_stop": ((), ()),
+    "network_stall": ((), ()),
+    "network_split": ((), ()),
+    "network_one_way": ((), ()),
+    "network_slow": (("delay_ms",), ()),
+    "network_duplicate": ((), ()),
+    "network_restore": ((), ()),
+    "cut_power": (("part",), ()),
+    "return_power": (("part",), ()),
+    "disk_full": ((), ()),
+    "disk_free": ((), ()),
+    "clock_jump": (("offset_s",), ()),
+    "clock_set": (("to",), ()),
+}
+
+KEYS = (
+    "who",
+    "card",
+    "pin",
+    "door",
+    "barrier",
+    "plate",
+    "bus",
+    "probability",
+    "for_s",
+    "delay_ms",
+    "part",
+    "offset_s",
+    "to",
+)
+
+
+class Step(Table):
+    """Something that happens `at_s` seconds after the site is up. NEEDS says which keys go with `do`.
+
+    `for_s`: how long a door is held or a collision lasts; `probability` of a flipped bit per byte; `delay_ms` one way;
+    `offset_s` of the site's clock against the true time; `to`: the site's clock goes ahead to this local time.
+    """
+
+    id: Name
+    at_s: Moment
+    do: Do
+    who: Name | UnsetType = UNSET
+    card: Name | UnsetType = UNSET
+    pin: Digits | UnsetType = UNSET
+    door: Name | UnsetType = UNSET
+    barrier: Name | UnsetType = UNSET
+    plate: Plate | UnsetType = UNSET
+    bus: Name | UnsetType = UNSET
+    probability: Probability | UnsetType = UNSET
+    for_s: Seconds | UnsetType = UNSET
+    delay_ms: Delay | UnsetType = UNSET
+    part: Part | UnsetType = UNSET
+    offset_s: Offset | UnsetType = UNSET
+    to: TimeOfDay | UnsetType = UNSET

@@ -1,0 +1,145 @@
+"""What the page offers to do, as a table, and what a request may ask for. A new action is a row here and its texts.
+
+Which keys an action needs is sim.step.NEEDS; this says how a person chooses them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Union
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
+
+from sim.scenario import Scenario
+from sim.step import NEEDS
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A key that is chosen from a list: names of the scenario's things, or fixed values with their unit."""
+
+    key: str
+    values: tuple[str, ...] = ()
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One card of the area where things are broken: its choices, the buttons that break and the one that mends."""
+
+    name: str
+    icon: str
+    buttons: tuple[str, ...]
+    choices: tuple[Choice, ...] = ()
+    mends: tuple[str, ...] = ()
+
+
+DOOR, BUS, PART = Choice("door"), Choice("bus"), Choice("part")
+
+OFFSETS = {
+    "0": ("准确", "none: right again"),
+    "-3600": ("慢一小时", "an hour slow"),
+    "3600": ("快一小时", "an hour fast"),
+    "-86400": ("慢一天", "a day slow"),
+    "86400": ("快一天", "a day fast"),
+}
+
+FAULTS: tuple[Fault, ...] = (
+    Fault("door", "open", ("force_door", "open_case"), (DOOR,), ("close_case",)),
+    Fault("hold", "clock", ("hold_door",), (DOOR, Choice("for_s", ("5", "20", "60"), "s"))),
+    Fault("node", "dot", ("cut_node",), (DOOR,), ("return_node",)),
+    Fault("cable", "linked", ("unplug_bus",), (BUS,), ("plug_bus",)),
+    Fault("noise", "alert", ("noise",), (BUS, Choice("probability", ("0.001", "0.01", "0.1"))), ("quiet",)),
+    Fault("collision", "moving", ("collision",), (BUS, Choice("for_s", ("1", "5", "20"), "s"))),
+    Fault(
+        "network",
+        "away",
+        ("network_stop", "network_stall", "network_split", "network_one_way", "network_duplicate"),
+        mends=("network_restore",),
+    ),
+    Fault(
+        "slow", "clock", ("network_slow",), (Choice("delay_ms", ("200", "1000", "5000"), "ms"),), ("network_restore",)
+    ),
+    Fault("power", "core", ("cut_power",), (PART,), ("return_power",)),
+    Fault("disk", "disk", ("disk_full",), mends=("disk_free",)),
+    Fault("time", "clock", ("clock_set",), (Choice("to", ("03:00", "07:30", "12:00", "23:59")),)),
+    Fault("clock", "clock", ("clock_jump",), (Choice("offset_s", tuple(OFFSETS)),)),
+)
+
+Name = Annotated[str, Field(pattern="^[a-z0-9-]{1,32}$")]
+Text = Annotated[str, Field(min_length=1, max_length=40)]
+KEYS: Mapping[str, Any] = {
+    "who": Text,
+    "card": Name,
+    "pin": Annotated[str, Field(pattern="^[0-9]{4,8}$")],
+    "door": Name,
+    "barrier": Name,
+    "plate": Text,
+    "bus": Name,
+    "probability": Annotated[float, Field(gt=0, le=1)],
+    "for_s": Annotated[float, Field(gt=0, le=600)],
+    "delay_ms": Annotated[int, Field(ge=1, le=10_000)],
+    "part": Literal["core", "vision", "broker", "center"],
+    "offset_s": Annotated[float, Field(ge=-3.2e9, le=3.2e9)],
+    "to": Annotated[str, Field(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")],
+}
+
+
+def _body(do: str) -> type[BaseModel]:
+    """What a request must and may hold for this action."""
+    needed, allowed = NEEDS[do]
+    fields: dict[str, Any] = {"do": (Literal[do], ...)}
+    fields |= {key: (KEYS[key], ...) for key in needed}
+    fields |= {key: (KEYS[key] | None, None) for key in allowed}
+    name = "".join(word.capitalize() for word in do.split("_"))
+    return create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
+
+
+Action = Annotated[Union[tuple(_body(do) for do in NEEDS)], Field(discriminator="do")]  # type: ignore[valid-type]  # noqa: UP007
+_dump: Any = TypeAdapter(Action).dump_python  # type: ignore[arg-type]  # the union is made at run time
+
+
+def plain(action: BaseModel) -> dict[str, Any]:
+    """The action as World.perform takes it."""
+    found: dict[str, Any] = _dump(action, exclude_none=True)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One fault as the page draws it. choices: (id, key, ((value, label or None), ...), unit)."""
+
+    name: str
+    icon: str
+    choices: tuple[tuple[str, str, tuple[tuple[str, dict[str, str] | None], ...], str], ...]
+    buttons: tuple[tuple[str, str, bool], ...]  # (do, ids of its fields, whether it mends)
+
+
+def offered(scenario: Scenario) -> list[Shown]:
+    """The faults that this scenario's site can have."""
+    found = []
+    for fault in FAULTS:
+        choices = tuple((f"{fault.name}-{c.key}", c.key, _options(c, scenario), c.unit) for c in fault.choices)
+        if all(options for _, _, options, _ in choices):
+            buttons = tuple((do, _fields(fault, do), do in fault.mends) for do in (*fault.buttons, *fault.mends))
+            found.append(Shown(fault.name, fault.icon, choices, buttons))
+    return found
+
+
+def _fields(fault: Fault, do: str) -> str:
+    taken = {key for keys in NEEDS[do] for key in keys}
+    return " ".join(f"{fault.name}-{choice.key}" for choice in fault.choices if choice.key in taken)
+
+
+def _options(choice: Choice, scenario: Scenario) -> tuple[tuple[str, dict[str, str] | None], ...]:
+    if choice.key == "offset_s":
+        return tuple((value, {"zh": zh, "en": en}) for value, (zh, en) in OFFSETS.items())
+    if choice.values:
+        return tuple((value, None) for value in choice.values)
+    if choice.key == "door":
+        return tuple((door.name, {"zh": door.label.zh, "en": door.label.en}) for door in scenario.door)
+    if choice.key == "bus":
+        return tuple((bus.name, None) for bus in scenario.bus)
+    parts = ("core", "vision", "broker", "center") if scenario.camera else ("core", "broker", "center")
+    return tuple((part, None) for part in parts)
