@@ -17,7 +17,8 @@ from runtime.log import get
 
 # Nothing of this program ran before it was written: a wall clock below this is a Pi without a battery.
 EARLIEST_PLAUSIBLE_MS = int(datetime(2026, 1, 1, tzinfo=ZoneInfo("UTC")).timestamp() * 1000)
-
+# A time server sets a clock back by less than this without anything being wrong.
+TOLERANCE_MS = 2_000
 
 MAX_LINE_BYTES = 4096
 FIRST_WORD_S = 2.0
@@ -36,7 +37,7 @@ class SystemClock:
     @property
     def certain(self) -> bool:
         """False while the wall clock is behind a time that has certainly passed."""
-        return self._wall_ms() >= self._floor_ms
+        return self._wall_ms() >= self._floor_ms - TOLERANCE_MS
 
     def now_ms(self) -> int:
         """Unix milliseconds, never below the floor and never backwards."""
