@@ -1,4 +1,4 @@
-"""The machine's clock: never below what is stored; uncertain when clearly behind it, not when nudged by a time server."""
+"""The machine's clock: never below what is stored; uncertain when clearly behind it, not when merely nudged."""
 
 from __future__ import annotations
 
