@@ -21,7 +21,7 @@ from gateway.control.judge import Judge
 from gateway.drivers import gpio, local_socket, operations_link, vision_link
 from gateway.drivers.clock import SimulatedClock, SystemClock, open_clock
 from gateway.drivers.only_one import only_one
-from gateway.drivers.osdp import OsdpBus
+from gateway.drivers.osdp import OsdpBus, OsdpDevice
 from gateway.errors import DriverError, StoreError
 from gateway.model import PlateRead, PortalStatus, SiteStatus, UplinkStatus
 from gateway.operations.messages import MAX_LINE_BYTES
@@ -70,6 +70,7 @@ def build(file: Path, config: GatewayConfig) -> Core:
     policy = policy_file.read(resolve(file, config.policy.file))
     wiring.check_portals(file, config, policy)
     site_key = wiring.secret(file, config.site.site_key_file, 32)
+    devices_on = {bus.name: _devices_on(file, config, bus.name) for bus in config.bus}  # refuse before storing anything
     connection = database.open_for_writing(configuration.database_file(file, config))
     simulated = config.simulation.clock if config.simulation else None
     clock = open_clock(
@@ -87,7 +88,7 @@ def build(file: Path, config: GatewayConfig) -> Core:
             bus.name,
             str(resolve(file, bus.port)),
             bus.baud,
-            [wiring.osdp_device(file, config, reader) for reader in config.reader if reader.bus == bus.name],
+            devices_on[bus.name],
             clock,
             devices.observe,
         )
@@ -114,6 +115,10 @@ def build(file: Path, config: GatewayConfig) -> Core:
     )
     _add_barriers(core, judge)
     return core
+
+
+def _devices_on(file: Path, config: GatewayConfig, bus: str) -> list[OsdpDevice]:
+    return [wiring.osdp_device(file, config, reader) for reader in config.reader if reader.bus == bus]
 
 
 async def run(file: Path) -> None:

@@ -62,6 +62,7 @@ async def enter(browser: Browser) -> AsyncIterator[Enter]:
             await visit.page.fill("#token", app.state.pages.login.token.lower())
             await visit.page.click("main button")
             await visit.page.wait_for_selector("form[action='/leave']")
+            await visit.page.wait_for_load_state("load")  # style and script are there: positions and listeners hold
             return visit
 
         yield go
