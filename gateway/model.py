@@ -40,11 +40,28 @@ class KeysEntered:
 
 @dataclass(frozen=True, slots=True)
 class InputChanged:
-    """An input of a node changed its debounced state. `name` is the profile's input name (contact, rex, tamper)."""
+    """An input of a node changed its debounced state. `name` is the profile's input name: contact, rex,
+    tamper, fire."""
 
     device: str
     name: str
     active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TextScanned:
+    """A code scanner read a text (a QR pass, a BLE token); untrusted and bounded by its driver."""
+
+    device: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class PowerChanged:
+    """A device told its power state: mains, or battery (its mains are gone)."""
+
+    device: str
+    on_battery: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +94,9 @@ class PlateRead:
     model_sha256: str
 
 
-Observation = CardRead | KeysEntered | InputChanged | DeviceOnline | DeviceOffline | PlateRead
+Observation = (
+    CardRead | KeysEntered | InputChanged | TextScanned | PowerChanged | DeviceOnline | DeviceOffline | PlateRead
+)
 
 
 # --- commands to a device ----------------------------------------------------------------------------------------
@@ -92,13 +111,28 @@ class PulseOutput:
 
 
 @dataclass(frozen=True, slots=True)
+class RestOutput:
+    """Return a node's output to rest now, whatever pulse still runs. A fire latch at the node is not ended by it."""
+
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class FireRelease:
+    """Latch (`on`) or reset a node's fire release: the bus message behind the hard path. A node whose fire input is
+    still active refuses the reset."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Signal:
     """Tell the person at the reader: granted (green, one beep), denied (red, three beeps), waiting (amber)."""
 
     meaning: str
 
 
-Command = PulseOutput | Signal
+Command = PulseOutput | RestOutput | FireRelease | Signal
 
 
 # --- who may pass -------------------------------------------------------------------------------------------------
@@ -110,13 +144,28 @@ class CredentialKind(StrEnum):
     CARD = "card"
     PIN = "pin"
     PLATE = "plate"
+    QR = "qr"  # a signed pass, shown as a QR code
+    CODE = "code"  # a one-time code, typed
+    FACE = "face"
+    BLE = "ble"  # a token from a phone
+
+
+class PortalMode(StrEnum):
+    """What a portal is told to be. Fire stands above all of them; leaving is possible in each."""
+
+    LOCKED = "locked"  # the ordinary mode: whoever is permitted
+    UNLOCKED = "unlocked"  # by schedule: anybody
+    CARD_AND_PIN = "card-and-pin"  # every card needs its PIN, whatever else is accepted
+    LOCKDOWN = "lockdown"  # nobody enters but holders of groups that pass a lockdown; everybody leaves
+    EMERGENCY_OPEN = "emergency-open"  # anybody, both ways, until it is ended
 
 
 @dataclass(frozen=True, slots=True)
 class Presented:
     """A credential as presented at an access point: `key` is what the policy is searched by.
 
-    card: `"<bits>:<decimal value>"`; pin: hex of the site-keyed digest; plate: the text.
+    card: `"<bits>:<decimal value>"`; pin and code: hex of the site-keyed digest; plate: the text; qr: the pass's id,
+    its signature checked; face: the holder's id; ble: hex of the token's id.
     """
 
     kind: CredentialKind
@@ -148,6 +197,19 @@ class Reason(StrEnum):
     UNKNOWN_PORTAL = "unknown-portal"
     NOT_ACCEPTED_HERE = "not-accepted-here"
     STORAGE_BROKEN = "storage-broken"
+    NOT_TODAY = "not-today"  # a date exception closes it
+    INVALID_PASS = "invalid-pass"  # noqa: S105  # a QR pass whose form or signature is wrong
+    USED_UP = "used-up"
+    TOO_MANY_ATTEMPTS = "too-many-attempts"
+    ANTI_PASSBACK = "anti-passback"
+    INTERLOCK = "interlock"
+    FIRST_PERSON_ABSENT = "first-person-absent"
+    SECOND_PERSON_REQUIRED = "second-person-required"
+    SAME_PERSON_TWICE = "same-person-twice"
+    LOCKDOWN = "lockdown"
+    EMERGENCY_OPEN = "emergency-open"  # granted: the portal is open to all
+    UNLOCKED_BY_SCHEDULE = "unlocked-by-schedule"  # granted: likewise
+    FIRE = "fire"  # granted: released by fire
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +221,9 @@ class Decision:
     holder: str | None = None
     credential: CredentialKind | None = None
     awaiting: CredentialKind | None = None  # set with PIN_REQUIRED: what would complete the request
+    awaiting_person: bool = False  # set with SECOND_PERSON_REQUIRED: another holder would complete the request
+    duress: bool = False  # granted under threat: nobody near the door may notice
+    warnings: tuple[Reason, ...] = ()  # rules that were broken and only told (soft anti-passback)
 
 
 # --- what people do -----------------------------------------------------------------------------------------------
@@ -175,6 +240,8 @@ class PortalStatus:
     state_since_ms: int
     online: bool
     last_reason: str | None = None
+    mode: PortalMode = PortalMode.LOCKED
+    fire: bool = False  # released by fire, until it is reset on site
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,3 +272,6 @@ class SiteStatus:
     portals: tuple[PortalStatus, ...]
     uplink: UplinkStatus
     devices: dict[str, bool] = field(default_factory=dict)
+    fire: bool = False
+    lockdown: bool = False
+    policy_version: int = 0

@@ -160,6 +160,128 @@ class VisionReturned(EventData, frozen=True, tag=17):
     """The vision process is back."""
 
 
+class FireDetected(EventData, frozen=True, tag=18):
+    """A fire signal arrived; every portal of the fire list is released until it is reset on site."""
+
+    device: Name
+    path: Code  # panel (the gateway's own input), or node-input
+
+
+class FireReset(EventData, frozen=True, tag=19):
+    """An authorised person ended the fire release, on site; `operator` is a token."""
+
+    operator: Token
+
+
+class PortalReleasedByFire(EventData, frozen=True, tag=20):
+    """A portal was released by fire. `path` is node-input (its hard path), or message; `latency_ms` from the signal."""
+
+    portal: Name
+    path: Code
+    latency_ms: Milliseconds = 0
+
+
+class PortalModeChanged(EventData, frozen=True, tag=21):
+    """A portal has another mode: locked, unlocked, card-and-pin, lockdown, emergency-open. `cause` is schedule,
+    operator, center or start."""
+
+    portal: Name
+    mode: Code
+    cause: Code
+    operator: Token | None = None
+
+
+class LockdownBegun(EventData, frozen=True, tag=22):
+    """The site was locked down: nobody enters, everybody may leave."""
+
+    operator: Token
+    portals: Annotated[int, Meta(ge=0, le=10_000)] = 0
+
+
+class LockdownEnded(EventData, frozen=True, tag=23):
+    """The lockdown was ended."""
+
+    operator: Token
+
+
+class AccessDuress(EventData, frozen=True, tag=24):
+    """Somebody was let in under threat. Silent: no list, light or sound on site shows it."""
+
+    portal: Name
+    point: Name
+    holder: Token | None = None
+
+
+class AccessAttemptsExceeded(EventData, frozen=True, tag=25):
+    """Too many wrong PINs or codes at one place: it refuses them for `blocked_s`."""
+
+    portal: Name
+    point: Name
+    attempts: Annotated[int, Meta(ge=0, le=10_000)]
+    blocked_s: Annotated[int, Meta(ge=0, le=86_400)]
+
+
+class PassbackViolated(EventData, frozen=True, tag=26):
+    """Somebody entered a zone that they had not left; let in all the same (soft rule)."""
+
+    portal: Name
+    holder: Token
+    zone: Name
+
+
+class ExitRequested(EventData, frozen=True, tag=27):
+    """The request-to-exit button was pressed; the portal was released at once."""
+
+    portal: Name
+
+
+class DevicePowerChanged(EventData, frozen=True, tag=28):
+    """A device runs on its battery (`supply` = battery) or on mains again."""
+
+    device: Name
+    supply: Code
+
+
+class ClockLost(EventData, frozen=True, tag=29):
+    """The gateway's clock is not to be believed; `cause` says why. Timed permissions wait, leaving does not."""
+
+    cause: Code
+
+
+class ClockSynced(EventData, frozen=True, tag=30):
+    """The gateway's clock is right again; `offset_ms` is how far it had been off, where that is known."""
+
+    offset_ms: Annotated[int, Meta(ge=-(1 << 53), le=1 << 53)] = 0
+
+
+class PolicyChanged(EventData, frozen=True, tag=31):
+    """A new version of the site's policy is in force; `digest` is the first 16 hex digits of its sha256."""
+
+    version: Annotated[int, Meta(ge=0, le=1 << 53)]
+    digest: Annotated[str, Meta(pattern=r"^[0-9a-f]{16}(?!\n)$")]
+    operator: Token | None = None
+
+
+class StorageBroken(EventData, frozen=True, tag=32):
+    """The gateway's disk cannot be written. Decisions go on; records wait in memory."""
+
+    cause: Code
+
+
+class StorageHealed(EventData, frozen=True, tag=33):
+    """The disk can be written again; `recorded_late` events were kept in memory meanwhile, for `overflowed` there was
+    no room."""
+
+    recorded_late: Annotated[int, Meta(ge=0, le=1 << 53)]
+    overflowed: Annotated[int, Meta(ge=0, le=1 << 53)]
+
+
+class FrameRefused(EventData, frozen=True, tag=34):
+    """The center refused something this gateway sent; `cause` says why."""
+
+    cause: Code
+
+
 AnyEventData = (
     AccessGranted
     | AccessDenied
@@ -178,6 +300,23 @@ AnyEventData = (
     | OutboxLost
     | VisionLost
     | VisionReturned
+    | FireDetected
+    | FireReset
+    | PortalReleasedByFire
+    | PortalModeChanged
+    | LockdownBegun
+    | LockdownEnded
+    | AccessDuress
+    | AccessAttemptsExceeded
+    | PassbackViolated
+    | ExitRequested
+    | DevicePowerChanged
+    | ClockLost
+    | ClockSynced
+    | PolicyChanged
+    | StorageBroken
+    | StorageHealed
+    | FrameRefused
 )
 
 
@@ -224,6 +363,23 @@ CATALOGUE: dict[type[EventData], Entry] = {
     OutboxLost: _entry("zhian.outbox.lost", Severity.ALARM, "事件已丢失", "Events lost", ""),
     VisionLost: _entry("zhian.vision.lost", Severity.WARNING, "视觉进程失联", "Vision lost", ""),
     VisionReturned: _entry("zhian.vision.returned", Severity.NOTICE, "视觉进程恢复", "Vision returned", ""),
+    FireDetected: _entry("zhian.fire.detected", Severity.LIFE_SAFETY, "收到火灾信号", "Fire signal", "device"),
+    FireReset: _entry("zhian.fire.reset", Severity.NOTICE, "火灾释放已复位", "Fire release reset", ""),
+    PortalReleasedByFire: _entry("zhian.portal.released", Severity.LIFE_SAFETY, "火灾释放", "Released by fire"),
+    PortalModeChanged: _entry("zhian.portal.changed", Severity.NOTICE, "通道模式改变", "Portal mode changed"),
+    LockdownBegun: _entry("zhian.lockdown.begun", Severity.ALARM, "小区封闭开始", "Lockdown begun", ""),
+    LockdownEnded: _entry("zhian.lockdown.ended", Severity.NOTICE, "小区封闭解除", "Lockdown ended", ""),
+    AccessDuress: _entry("zhian.access.duress", Severity.ALARM, "胁迫报警", "Duress"),
+    AccessAttemptsExceeded: _entry("zhian.access.blocked", Severity.WARNING, "多次输错，暂停输入", "Too many attempts"),
+    PassbackViolated: _entry("zhian.access.passback", Severity.WARNING, "违反防潜回", "Anti-passback violated"),
+    ExitRequested: _entry("zhian.exit.requested", Severity.INFO, "按下出门按钮", "Exit requested"),
+    DevicePowerChanged: _entry("zhian.device.powered", Severity.WARNING, "设备供电改变", "Power changed", "device"),
+    ClockLost: _entry("zhian.clock.lost", Severity.WARNING, "时钟不可信", "Clock lost", ""),
+    ClockSynced: _entry("zhian.clock.synced", Severity.NOTICE, "时钟已校准", "Clock synchronised", ""),
+    PolicyChanged: _entry("zhian.policy.changed", Severity.NOTICE, "通行策略已更新", "Policy changed", ""),
+    StorageBroken: _entry("zhian.storage.broken", Severity.ALARM, "存储故障", "Storage broken", ""),
+    StorageHealed: _entry("zhian.storage.healed", Severity.NOTICE, "存储恢复", "Storage healed", ""),
+    FrameRefused: _entry("zhian.frame.refused", Severity.WARNING, "数据被中心拒收", "Frame refused", ""),
 }
 
 

@@ -18,6 +18,19 @@ SENTENCES: dict[Reason, tuple[str, str]] = {
     Reason.UNKNOWN_PORTAL: ("策略中没有此通道", "The policy does not know this portal"),
     Reason.NOT_ACCEPTED_HERE: ("此处不接受这种凭证", "This kind of credential is not accepted here"),
     Reason.STORAGE_BROKEN: ("存储故障，无法记录，未放行", "Storage is broken, so nothing was recorded or opened"),
+    Reason.NOT_TODAY: ("今天不开放", "Closed on this date"),
+    Reason.INVALID_PASS: ("通行码无效", "This pass is not valid: its form or signature is wrong"),
+    Reason.USED_UP: ("使用次数已用完", "All uses of this credential are used up"),
+    Reason.TOO_MANY_ATTEMPTS: ("输错次数过多，请稍后再试", "Too many wrong attempts; wait a while"),
+    Reason.ANTI_PASSBACK: ("尚未离开，不能再次进入", "Entered already and has not left (anti-passback)"),
+    Reason.INTERLOCK: ("另一道门未关好", "Another door of this interlock is not closed"),
+    Reason.FIRST_PERSON_ABSENT: ("负责人尚未到场", "The first authorised person has not come in yet"),
+    Reason.SECOND_PERSON_REQUIRED: ("需要第二人同时验证", "A second person is required"),
+    Reason.SAME_PERSON_TWICE: ("需要另一人验证", "The second person must be somebody else"),
+    Reason.LOCKDOWN: ("小区封闭中，只出不进", "Lockdown: nobody enters, everybody may leave"),
+    Reason.EMERGENCY_OPEN: ("紧急开放中", "Open to all: emergency open"),
+    Reason.UNLOCKED_BY_SCHEDULE: ("开放时段，无需验证", "Open to all at this time by schedule"),
+    Reason.FIRE: ("火灾释放，自由通行", "Released by fire: everybody may pass"),
 }
 
 

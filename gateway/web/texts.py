@@ -118,6 +118,19 @@ TEXTS: Texts = {
         "存储故障，无法记录，未放行",
         "Storage is broken, so nothing was recorded or opened",
     ),
+    "reason.not-today": ("今天不开放", "Closed on this date"),
+    "reason.invalid-pass": ("通行码无效", "This pass is not valid: its form or signature is wrong"),
+    "reason.used-up": ("使用次数已用完", "All uses of this credential are used up"),
+    "reason.too-many-attempts": ("输错次数过多，请稍后再试", "Too many wrong attempts; wait a while"),
+    "reason.anti-passback": ("尚未离开，不能再次进入", "Entered already and has not left (anti-passback)"),
+    "reason.interlock": ("另一道门未关好", "Another door of this interlock is not closed"),
+    "reason.first-person-absent": ("负责人尚未到场", "The first authorised person has not come in yet"),
+    "reason.second-person-required": ("需要第二人同时验证", "A second person is required"),
+    "reason.same-person-twice": ("需要另一人验证", "The second person must be somebody else"),
+    "reason.lockdown": ("小区封闭中，只出不进", "Lockdown: nobody enters, everybody may leave"),
+    "reason.emergency-open": ("紧急开放中", "Open to all: emergency open"),
+    "reason.unlocked-by-schedule": ("开放时段，无需验证", "Open to all at this time by schedule"),
+    "reason.fire": ("火灾释放，自由通行", "Released by fire: everybody may pass"),
 }
 
 # state -> (tone, icon of pages/static/icons.svg)
