@@ -198,6 +198,7 @@ class Reason(StrEnum):
     NOT_ACCEPTED_HERE = "not-accepted-here"
     STORAGE_BROKEN = "storage-broken"
     NOT_TODAY = "not-today"  # a date exception closes it
+    MISREAD = "misread"  # the parity of a card's bits is wrong
     INVALID_PASS = "invalid-pass"  # noqa: S105  # a QR pass whose form or signature is wrong
     USED_UP = "used-up"
     TOO_MANY_ATTEMPTS = "too-many-attempts"

@@ -19,6 +19,7 @@ SENTENCES: dict[Reason, tuple[str, str]] = {
     Reason.NOT_ACCEPTED_HERE: ("此处不接受这种凭证", "This kind of credential is not accepted here"),
     Reason.STORAGE_BROKEN: ("存储故障，无法记录，未放行", "Storage is broken, so nothing was recorded or opened"),
     Reason.NOT_TODAY: ("今天不开放", "Closed on this date"),
+    Reason.MISREAD: ("读卡校验错误，请重试", "The card was misread: its parity is wrong; present it again"),
     Reason.INVALID_PASS: ("通行码无效", "This pass is not valid: its form or signature is wrong"),
     Reason.USED_UP: ("使用次数已用完", "All uses of this credential are used up"),
     Reason.TOO_MANY_ATTEMPTS: ("输错次数过多，请稍后再试", "Too many wrong attempts; wait a while"),

@@ -30,3 +30,9 @@ def test_two_holders_with_the_same_pin_have_different_digests():
 def test_a_card_is_read_most_significant_bit_first_and_unused_bits_do_not_count():
     assert card_key(26, bytes([0x80, 0, 0, 0x40])) == f"26:{(1 << 25) | 1}"
     assert card_key(8, b"\xff") == "8:255"
+
+
+def test_values_stay_what_they_were():
+    """Stored PINs and tokens already sent depend on them. The digest was checked as hmac(key, "pin||1234")."""
+    assert token(KEY, "holder", "lin", DAY) == "43gbo5fmeuanem6s"
+    assert pin_digest(KEY, "1234") == "1bfa8c772395c77aefd501a7bec38fb7322ded92674bfab3e6e9cb91ee6329d1"
