@@ -3,58 +3,149 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import secrets
+from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from gateway.errors import OperationRefusedError, OperationsUnavailableError
-from gateway.model import SiteStatus
+from gateway.model import PortalMode, SiteStatus
+from gateway.operations.explanation import Explanation
 from gateway.operations.messages import (
-    MAX_LINE_BYTES,
+    MAX_ANSWER_BYTES,
+    AddVisitorPass,
     Answer,
+    BeginLockdown,
+    Done,
+    EndLockdown,
+    Explain,
+    ExplainAnswer,
     OpenPortal,
+    PassAnswer,
+    PolicyAnswer,
     Refused,
+    ReplacePolicy,
     Request,
+    ResetFire,
+    RestoreCredential,
+    RevokeCredential,
+    SetPortalMode,
     Status,
     StatusAnswer,
+    UndoPolicy,
     decode_answer,
     encode,
 )
 
+A = TypeVar("A")
 ANSWER_TIMEOUT_S = 10.0  # a door's acknowledgement over a slow bus takes well below a second
+POLICY_TIMEOUT_S = 60.0  # compiling a document at its limits takes some seconds on a Pi
 
 
 class OperationsClient:
-    """One short connection per call: nothing to keep alive, nothing to reconnect."""
+    """One short connection per call: nothing to keep alive, nothing to reconnect.
+
+    Every method raises OperationRefusedError (core's sentence) and OperationsUnavailableError (core does not answer).
+    """
 
     def __init__(self, socket_path: Path) -> None:
         self._path = socket_path
 
     async def status(self) -> SiteStatus:
-        """The site now. Raises OperationsUnavailableError."""
-        answer = await self._ask(Status())
-        if isinstance(answer, StatusAnswer):
-            return answer.status
-        raise OperationsUnavailableError(f"core answered a request for status with {type(answer).__name__}")
+        """The site now."""
+        return (await self._ask(Status(), StatusAnswer)).status
 
     async def open_portal(self, portal: str, operator: str) -> None:
-        """Open; returns once the device has acknowledged. Raises OperationRefusedError, OperationsUnavailableError."""
-        await self._ask(OpenPortal(portal, operator))
+        """Open; returns once the device has acknowledged."""
+        await self._ask(OpenPortal(portal, operator), Done)
 
-    async def _ask(self, request: Request) -> Answer:
+    async def set_portal_mode(self, portal: str, mode: PortalMode, operator: str) -> None:
+        """Give a portal another mode; returns once it has it."""
+        await self._ask(SetPortalMode(portal, mode, operator), Done)
+
+    async def begin_lockdown(self, operator: str) -> None:
+        """Nobody enters, everybody may leave."""
+        await self._ask(BeginLockdown(operator), Done)
+
+    async def end_lockdown(self, operator: str) -> None:
+        """Each portal returns to the mode it had."""
+        await self._ask(EndLockdown(operator), Done)
+
+    async def reset_fire(self, operator: str) -> None:
+        """End the fire release; refused while a fire input is active."""
+        await self._ask(ResetFire(operator), Done)
+
+    async def replace_policy(
+        self, document: bytes, base: int | None, operator: str, imported: str | None = None
+    ) -> int:
+        """Make `document` (a policy in canonical form) the next version; returns its number. `base`: the version it
+        was made from, None to overwrite whatever is in force. `imported`: sha256 (hex) of the
+        site's own policy.toml, where it was read from that."""
+        upload = self._path.parent / f"policy-{secrets.token_hex(8)}.json"
         try:
-            async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                reader, writer = await asyncio.open_unix_connection(self._path, limit=MAX_LINE_BYTES)
+            with open(upload, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:  # noqa: ASYNC230
+                file.write(document)
+        except OSError as e:
+            raise OperationsUnavailableError(f"{upload}: cannot be written ({e.strerror}); start core first") from e
+        try:
+            request = ReplacePolicy(upload.name, base, operator, imported)
+            return (await self._ask(request, PolicyAnswer, POLICY_TIMEOUT_S)).version
+        finally:
+            upload.unlink(missing_ok=True)
+
+    async def undo_policy(self, version: int | None, operator: str) -> int:
+        """An earlier version's document as the next version; returns its number."""
+        return (await self._ask(UndoPolicy(operator, version), PolicyAnswer, POLICY_TIMEOUT_S)).version
+
+    async def revoke_credential(self, holder: str, credential: str, operator: str) -> int:
+        """Once this has returned, the credential opens nothing; returns the policy's version."""
+        request = RevokeCredential(holder, credential, operator)
+        return (await self._ask(request, PolicyAnswer, POLICY_TIMEOUT_S)).version
+
+    async def restore_credential(self, holder: str, credential: str, operator: str) -> int:
+        """Take a revocation back; returns the policy's version."""
+        request = RestoreCredential(holder, credential, operator)
+        return (await self._ask(request, PolicyAnswer, POLICY_TIMEOUT_S)).version
+
+    async def add_visitor_pass(self, asked: AddVisitorPass) -> PassAnswer:
+        """Issue a visitor pass; the answer's text is what its QR code says."""
+        return await self._ask(asked, PassAnswer, POLICY_TIMEOUT_S)
+
+    async def explain(
+        self,
+        portal: str,
+        at: datetime | None = None,
+        who: str | None = None,
+        with_kind: str | None = None,
+        refused: bool = False,
+    ) -> Explanation:
+        """Who could pass, and why (not)."""
+        request = Explain(portal, at, who, with_kind, refused)
+        return (await self._ask(request, ExplainAnswer, POLICY_TIMEOUT_S)).explanation
+
+    async def _ask(self, request: Request, kind: type[A], timeout_s: float = ANSWER_TIMEOUT_S) -> A:
+        answer = await self._exchange(request, timeout_s)
+        if isinstance(answer, Refused):
+            raise OperationRefusedError(answer.text)
+        if not isinstance(answer, kind):
+            asked, got = type(request).__name__, type(answer).__name__
+            raise OperationsUnavailableError(f"core answered {asked} with {got}; install the same release for both")
+        return answer
+
+    async def _exchange(self, request: Request, timeout_s: float) -> Answer:
+        try:
+            async with asyncio.timeout(timeout_s):
+                reader, writer = await asyncio.open_unix_connection(self._path, limit=MAX_ANSWER_BYTES)
                 try:
                     writer.write(encode(request) + b"\n")
                     await writer.drain()
-                    answer = decode_answer(await reader.readuntil(b"\n"))
+                    return decode_answer(await reader.readuntil(b"\n"))
                 finally:
                     writer.close()
         except TimeoutError:
-            raise OperationsUnavailableError(f"core did not answer within {ANSWER_TIMEOUT_S:.0f} s") from None
+            raise OperationsUnavailableError(f"core did not answer within {timeout_s:.0f} s") from None
         except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, msgspec.MsgspecError) as e:
             raise OperationsUnavailableError(f"the gateway's core does not answer at {self._path}; start it") from e
-        if isinstance(answer, Refused):
-            raise OperationRefusedError(answer.text)
-        return answer

@@ -1,30 +1,143 @@
-"""Operations as typed messages: one JSON object per line over core's Unix socket."""
+"""Operations as typed messages: one JSON object per line over core's Unix socket.
+
+Every request that changes something names its operator, and leaves an event that says so.
+"""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta, Struct
 
-from gateway.model import SiteStatus
+from gateway.model import PortalMode, SiteStatus
+from gateway.operations.explanation import Explanation
 
 MAX_LINE_BYTES = 64 * 1024
+MAX_ANSWER_BYTES = 4 * 1024 * 1024  # an explanation of MAX_FINDINGS people
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,32}(?!\n)$")]
+Operator = Annotated[str, Meta(min_length=1, max_length=64)]
+CredentialName = Annotated[str, Meta(min_length=1, max_length=80)]
+Version = Annotated[int, Meta(ge=0, le=1 << 53)]
+Moment = Annotated[datetime, Meta(tz=True)]
 
 
-class Status(Struct, frozen=True, tag="status", forbid_unknown_fields=True):
+class _Request(Struct, frozen=True, tag_field="type", forbid_unknown_fields=True):
+    """Base of every request."""
+
+
+class Status(_Request, tag="status"):
     """How is the site?"""
 
 
-class OpenPortal(Struct, frozen=True, tag="open-portal", forbid_unknown_fields=True):
+class OpenPortal(_Request, tag="open-portal"):
     """Open a portal now, on behalf of a named operator."""
 
     portal: Name
-    operator: Annotated[str, Meta(min_length=1, max_length=64)]
+    operator: Operator
 
 
-Request = Status | OpenPortal
+class SetPortalMode(_Request, tag="set-portal-mode"):
+    """Give a portal another mode until it is changed again."""
+
+    portal: Name
+    mode: PortalMode
+    operator: Operator
+
+
+class BeginLockdown(_Request, tag="begin-lockdown"):
+    """Nobody enters the site but holders of groups that pass a lockdown; everybody may leave."""
+
+    operator: Operator
+
+
+class EndLockdown(_Request, tag="end-lockdown"):
+    """Each portal returns to the mode it had."""
+
+    operator: Operator
+
+
+class ResetFire(_Request, tag="reset-fire"):
+    """End the fire release. Refused while any fire input is still active."""
+
+    operator: Operator
+
+
+class ReplacePolicy(_Request, tag="replace-policy"):
+    """Take a whole new document. It lies as `upload` in core's run folder, since it may be far longer than a line;
+    `base`: the version it was made from, so that two editors do not overwrite one another (None: overwrite).
+    `imported`: sha256 (hex) of the site's own policy.toml, where it was read from that."""
+
+    upload: Annotated[str, Meta(pattern=r"^policy-[0-9a-f]{16}\.json(?!\n)$")]
+    base: Version | None
+    operator: Operator
+    imported: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}(?!\n)$")] | None = None
+
+
+class UndoPolicy(_Request, tag="undo-policy"):
+    """Make an earlier version's document (None: the one before) the next version; what is revoked stays revoked."""
+
+    operator: Operator
+    version: Version | None = None
+
+
+class RevokeCredential(_Request, tag="revoke-credential"):
+    """Once this is answered with a version, the credential opens nothing."""
+
+    holder: Name
+    credential: CredentialName
+    operator: Operator
+
+
+class RestoreCredential(_Request, tag="restore-credential"):
+    """Take a revocation back."""
+
+    holder: Name
+    credential: CredentialName
+    operator: Operator
+
+
+class AddVisitorPass(_Request, tag="add-visitor-pass"):
+    """Issue a signed QR pass for a visitor of `holder`."""
+
+    holder: Name
+    portals: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=16)]
+    valid_from: Moment
+    valid_until: Moment
+    operator: Operator
+    uses: Annotated[int, Meta(ge=1, le=1000)] | None = None
+    plate: Annotated[str, Meta(min_length=7, max_length=8)] | None = None
+    note: Annotated[str, Meta(max_length=40)] = ""
+
+
+class Explain(_Request, tag="explain"):
+    """Who could pass `portal` at `at` (None: now, as things stand), or why `who` could (not). Changes nothing.
+
+    with_kind: only with this kind of credential. refused: list those who could not pass, too.
+    """
+
+    portal: Name
+    at: Moment | None = None
+    who: Name | None = None
+    with_kind: Name | None = None
+    refused: bool = False
+
+
+Request = (
+    Status
+    | OpenPortal
+    | SetPortalMode
+    | BeginLockdown
+    | EndLockdown
+    | ResetFire
+    | ReplacePolicy
+    | UndoPolicy
+    | RevokeCredential
+    | RestoreCredential
+    | AddVisitorPass
+    | Explain
+)
 
 
 class StatusAnswer(Struct, frozen=True, tag="status"):
@@ -37,13 +150,33 @@ class Done(Struct, frozen=True, tag="done"):
     """It happened (not merely: it was received)."""
 
 
+class PolicyAnswer(Struct, frozen=True, tag="policy"):
+    """The edit is in force as this version."""
+
+    version: int
+
+
+class PassAnswer(Struct, frozen=True, tag="pass"):
+    """The pass that was issued; `text` is what its QR code says."""
+
+    id: str
+    text: str
+    version: int
+
+
+class ExplainAnswer(Struct, frozen=True, tag="explain"):
+    """The answer to Explain."""
+
+    explanation: Explanation
+
+
 class Refused(Struct, frozen=True, tag="refused"):
     """It did not happen; one sentence says why."""
 
     text: str
 
 
-Answer = StatusAnswer | Done | Refused
+Answer = StatusAnswer | Done | PolicyAnswer | PassAnswer | ExplainAnswer | Refused
 
 encode = msgspec.json.Encoder().encode
 decode_request = msgspec.json.Decoder(Request).decode

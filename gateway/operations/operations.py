@@ -2,12 +2,41 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from datetime import datetime
+from typing import Never, Protocol
 
-from gateway.errors import GatewayError
-from gateway.model import SiteStatus
-from gateway.operations.messages import Answer, Done, OpenPortal, Refused, Request, Status, StatusAnswer
+from gateway.access.decide import State
+from gateway.access.policy import Policy
+from gateway.errors import GatewayError, OperationRefusedError
+from gateway.model import CredentialKind, PortalMode, SiteStatus
+from gateway.operations import explain
+from gateway.operations.messages import (
+    AddVisitorPass,
+    Answer,
+    BeginLockdown,
+    Done,
+    EndLockdown,
+    Explain,
+    ExplainAnswer,
+    OpenPortal,
+    PassAnswer,
+    PolicyAnswer,
+    Refused,
+    ReplacePolicy,
+    Request,
+    ResetFire,
+    RestoreCredential,
+    RevokeCredential,
+    SetPortalMode,
+    Status,
+    StatusAnswer,
+    UndoPolicy,
+)
+from runtime.errors import UserError
+
+EXPLAIN_SLICE = 20  # people looked at between two turns of the event loop: below a millisecond, so no door waits
 
 
 class Openable(Protocol):
@@ -18,24 +47,193 @@ class Openable(Protocol):
         ...
 
 
+class SiteControl(Protocol):
+    """The portals of the gateway together. Each method returns once it happened and its event is recorded, and raises
+    GatewayError with one sentence where it did not."""
+
+    async def set_mode(self, portal: str, mode: PortalMode, operator: str) -> None: ...
+
+    async def begin_lockdown(self, operator: str) -> None: ...
+
+    async def end_lockdown(self, operator: str) -> None: ...
+
+    async def reset_fire(self, operator: str) -> None: ...
+
+    def state(self, portal: str) -> State:
+        """What `decide` would be given for this portal now, but for the passes that are shown there."""
+        ...
+
+    def local_now(self) -> datetime:
+        """The site's local time, aware."""
+        ...
+
+
+class IssuedPass(Protocol):
+    """A visitor pass that was entered in the policy. `text` is what its QR code says."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def version(self) -> int: ...
+
+
+class PolicyDesk(Protocol):
+    """Edits of the policy. Each returns the version that is in force because of it, and raises UserError with one
+    sentence where nothing was changed. The next request is decided by the new version."""
+
+    async def replace(self, upload: str, base: int | None, operator: str, imported: str | None = None) -> int: ...
+
+    async def undo(self, version: int | None, operator: str) -> int: ...
+
+    async def revoke(self, holder: str, credential: str, operator: str) -> int: ...
+
+    async def restore(self, holder: str, credential: str, operator: str) -> int: ...
+
+    async def issue_pass(
+        self,
+        *,
+        holder: str,
+        portals: tuple[str, ...],
+        valid_from: datetime,
+        valid_until: datetime,
+        uses: int | None,
+        plate: str | None,
+        note: str,
+        operator: str,
+    ) -> IssuedPass: ...
+
+    async def at(self, at_ms: int) -> Policy | None:
+        """The policy that was in force then; None before the oldest that is kept."""
+        ...
+
+
+def anybody_of_this_user(request: Request) -> None:
+    """Who may ask for what. Accounts and roles do not exist yet: whoever reaches the socket, which only processes of
+    core's own user can, may do everything, and `operator` is a name that is written down, not one that was proven.
+    A check of roles takes the place of this function and raises OperationRefusedError."""
+
+
 class Operations:
     """Carries out requests that came from this machine's own user over the operations socket."""
 
-    def __init__(self, portals: Mapping[str, Openable], status: Callable[[], SiteStatus]) -> None:
+    def __init__(
+        self,
+        portals: Mapping[str, Openable],
+        status: Callable[[], SiteStatus],
+        site: SiteControl | None = None,
+        policy: PolicyDesk | None = None,
+        authorise: Callable[[Request], None] = anybody_of_this_user,
+    ) -> None:
         self._portals = portals
         self._status = status
+        self._site = site
+        self._policy = policy
+        self._authorise = authorise
 
     async def perform(self, request: Request) -> Answer:
         """The answer means that the thing happened, or says in one sentence why it did not."""
+        try:
+            self._authorise(request)
+            match request:
+                case Status():
+                    return StatusAnswer(self._status())
+                case OpenPortal():
+                    return await self._open(request)
+                case Explain():
+                    return await self._explain(request)
+                case SetPortalMode() | BeginLockdown() | EndLockdown() | ResetFire():
+                    return await self._control(request)
+                case _:
+                    return await self._edit(request)
+        except UserError as e:
+            return Refused(str(e))
+
+    async def _open(self, request: OpenPortal) -> Answer:
+        try:
+            await self._named(request.portal).override(request.operator)
+        except OperationRefusedError:
+            raise
+        except GatewayError as e:
+            return Refused(f"portal {request.portal!r} was not opened: {e}")
+        return Done()
+
+    def _named(self, portal: str) -> Openable:
+        if (found := self._portals.get(portal)) is None:
+            raise OperationRefusedError(f"there is no portal {portal!r}; this gateway has {sorted(self._portals)}")
+        return found
+
+    async def _control(self, request: SetPortalMode | BeginLockdown | EndLockdown | ResetFire) -> Answer:
+        site = self._site or _absent("portals that are led together")
         match request:
-            case Status():
-                return StatusAnswer(self._status())
-            case OpenPortal(portal=name, operator=operator):
-                portal = self._portals.get(name)
-                if portal is None:
-                    return Refused(f"there is no portal {name!r}; this gateway has {sorted(self._portals)}")
-                try:
-                    await portal.override(operator)
-                except GatewayError as e:
-                    return Refused(f"portal {name!r} was not opened: {e}")
-                return Done()
+            case SetPortalMode(portal=portal, mode=mode, operator=operator):
+                self._named(portal)
+                await site.set_mode(portal, mode, operator)
+            case BeginLockdown(operator=operator):
+                await site.begin_lockdown(operator)
+            case EndLockdown(operator=operator):
+                await site.end_lockdown(operator)
+            case ResetFire(operator=operator):
+                await site.reset_fire(operator)
+        return Done()
+
+    async def _edit(
+        self, request: ReplacePolicy | UndoPolicy | RevokeCredential | RestoreCredential | AddVisitorPass
+    ) -> Answer:
+        desk = self._policy or _absent("a policy that can be edited")
+        match request:
+            case ReplacePolicy(upload=upload, base=base, operator=operator, imported=imported):
+                return PolicyAnswer(await desk.replace(upload, base, operator, imported))
+            case UndoPolicy(version=version, operator=operator):
+                return PolicyAnswer(await desk.undo(version, operator))
+            case RevokeCredential(holder=holder, credential=credential, operator=operator):
+                return PolicyAnswer(await desk.revoke(holder, credential, operator))
+            case RestoreCredential(holder=holder, credential=credential, operator=operator):
+                return PolicyAnswer(await desk.restore(holder, credential, operator))
+        issued = await desk.issue_pass(
+            holder=request.holder,
+            portals=request.portals,
+            valid_from=request.valid_from,
+            valid_until=request.valid_until,
+            uses=request.uses,
+            plate=request.plate,
+            note=request.note,
+            operator=request.operator,
+        )
+        return PassAnswer(issued.id, issued.text, issued.version)
+
+    async def _explain(self, request: Explain) -> Answer:
+        site = self._site or _absent("portals that are led together")
+        desk = self._policy or _absent("a policy that can be asked")
+        now = site.local_now()
+        at = now if request.at is None else request.at.astimezone(now.tzinfo)
+        policy = await desk.at(int(min(at, now).timestamp() * 1000))
+        if policy is None:
+            raise OperationRefusedError(f"no version of the policy is kept from {at:%Y-%m-%d %H:%M}; ask for later")
+        question = _question(request, at, policy)
+        live = site.state(request.portal)
+        state = live if request.at is None else explain.planned(live)
+        found = []
+        for finding in explain.findings(question, policy, state):
+            found.append(finding)
+            if len(found) % EXPLAIN_SLICE == 0:
+                await asyncio.sleep(0)
+        return ExplainAnswer(explain.collected(question, policy, state, found, live=request.at is None))
+
+
+def _question(request: Explain, at: datetime, policy: Policy) -> explain.Question:
+    kind = None
+    if request.with_kind is not None:
+        if request.with_kind not in [*CredentialKind]:
+            raise OperationRefusedError(
+                f"expected one of {', '.join(CredentialKind)}, got {request.with_kind!r}; choose a kind of credential"
+            )
+        kind = CredentialKind(request.with_kind)
+    return explain.asked(policy, explain.Question(request.portal, at, request.who, kind, request.refused))
+
+
+def _absent(what: str) -> Never:
+    raise OperationRefusedError(f"this gateway's core has no {what}; update it")

@@ -1,189 +1,98 @@
-"""The policy document as TOML: parsed strictly, compiled into the snapshot that `decide` uses."""
+"""policy.toml: what people write, export and import. Read strictly, written so that reading gives the same again."""
 
 from __future__ import annotations
 
-import re
-from datetime import datetime
+import hashlib
+import tomllib
+from collections.abc import Mapping
+from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Any
 
-from msgspec import Meta, field
+import msgspec
 
-from gateway.access.policy import Credential, Holder, Policy, PortalPolicy, Rule, compile_policy
-from gateway.access.schedule import ALWAYS, Schedule, Span
-from gateway.model import CredentialKind
+from gateway.access.policy import Policy
+from gateway.store.policy_compile import compile_document
+from gateway.store.policy_document import PolicyDocument
+from runtime import toml_file
 from runtime.errors import ConfigError
-from runtime.toml_file import Table, load
 
-Id = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,32}(?!\n)$")]
-Clock = Annotated[str, Meta(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)(?!\n)$")]
-Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-DAYS: tuple[str, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+MAX_FILE_BYTES = 8_000_000  # 20 000 holders with their cards are about 5 MB
 
+HEADER = """\
+# The policy of this site: who may pass, where and when (docs/policy.md explains every key).
+# Change it and hand it back with `zhian access import`; nothing here is in force by itself.
 
-class NameTable(Table):
-    """A person's name as people of the site write it."""
-
-    zh: Annotated[str, Meta(min_length=1, max_length=40)]
-    en: Annotated[str, Meta(min_length=1, max_length=40)]
-
-
-class SpanTable(Table):
-    """Local wall time on days of the week; `to` may be 24:00, and may lie before `from` (past midnight)."""
-
-    days: Annotated[tuple[Day, ...], Meta(min_length=1, max_length=7)]
-    to: Clock
-    from_: Clock = field(name="from")
-
-
-class ScheduleTable(Table):
-    """A named schedule; `always` exists without being written."""
-
-    id: Id
-    span: tuple[SpanTable, ...]
-
-
-class HolderTable(Table):
-    """A person and the groups they belong to."""
-
-    id: Id
-    name: NameTable
-    groups: tuple[Id, ...] = ()
-
-
-class CredentialTable(Table):
-    """One card, PIN or plate of a holder. `key`: card "<bits>:<value>", PIN 64 hex digits, plate its text."""
-
-    holder: Id
-    kind: Literal["card", "pin", "plate"]
-    key: Annotated[str, Meta(min_length=1, max_length=64)]
-    revoked: bool = False
-    valid_from: datetime | None = None
-    valid_until: datetime | None = None
-
-
-class RuleTable(Table):
-    """Members of `group` may pass `portals` while `schedule` is open."""
-
-    group: Id
-    portals: tuple[Id, ...]
-    schedule: Id = "always"
-
-
-Combination = Annotated[tuple[Literal["card", "pin", "plate"], ...], Meta(min_length=1, max_length=3)]
-
-
-class PortalTable(Table):
-    """The combinations of credential kinds a portal accepts."""
-
-    name: Id
-    accepts: Annotated[tuple[Combination, ...], Meta(min_length=1, max_length=8)]
-
-
-class PolicyDocument(Table):
-    """The whole file."""
-
-    version: Annotated[int, Meta(ge=1)]
-    portal: tuple[PortalTable, ...] = ()
-    schedule: tuple[ScheduleTable, ...] = ()
-    holder: tuple[HolderTable, ...] = ()
-    credential: tuple[CredentialTable, ...] = ()
-    rule: tuple[RuleTable, ...] = ()
+"""
 
 
 def read(path: Path) -> Policy:
     """Parse and compile the document. Raises ConfigError (one sentence)."""
-    document = load(path, PolicyDocument)
-    _check_once(document, path)
-    _check_values(document, path)
-    schedules = {"always": ALWAYS} | {table.id: _schedule(table) for table in document.schedule}
-    rules = []
-    for i, rule in enumerate(document.rule):
-        if rule.schedule not in schedules:
-            raise ConfigError(
-                f"{path}: rule[{i}].schedule: expected one of {sorted(schedules)}, got {rule.schedule!r}; add it"
-            )
-        rules.append(Rule(rule.group, frozenset(rule.portals), schedules[rule.schedule]))
+    return compile_document(read_document(path), str(path))
+
+
+def read_document(path: Path) -> PolicyDocument:
+    """Parse the document, without looking at how its parts fit together. Raises ConfigError."""
+    return parse(read_bytes(path), str(path))
+
+
+def read_bytes(path: Path) -> bytes:
+    """The file, if it is one and not too large. Raises ConfigError."""
     try:
-        return compile_policy(
-            document.version,
-            [Holder(h.id, frozenset(h.groups), {"zh": h.name.zh, "en": h.name.en}) for h in document.holder],
-            [_credential(table, i, path) for i, table in enumerate(document.credential)],
-            rules,
-            [
-                PortalPolicy(p.name, tuple(frozenset(CredentialKind(kind) for kind in kinds) for kinds in p.accepts))
-                for p in document.portal
-            ],
-        )
-    except ValueError as e:
-        raise ConfigError(f"{path}: {e}") from None
+        with path.open("rb") as file:
+            raw = file.read(MAX_FILE_BYTES + 1)
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: there is no such file; give the path of an existing policy") from None
+    except OSError as e:
+        raise ConfigError(f"{path}: cannot be read ({e.strerror}); check the path and its permissions") from e
+    if len(raw) > MAX_FILE_BYTES:
+        raise ConfigError(f"{path}: more than {MAX_FILE_BYTES} bytes; expected a policy.toml, so check the path")
+    return raw
 
 
-def _check_once(document: PolicyDocument, path: Path) -> None:
-    listed = {
-        "portal.name": [portal.name for portal in document.portal],
-        "schedule.id": ["always", *(schedule.id for schedule in document.schedule)],
-        "holder.id": [holder.id for holder in document.holder],
+def parse(raw: bytes, source: str) -> PolicyDocument:
+    """TOML to tables. Raises ConfigError with `source` in front."""
+    try:
+        plain = tomllib.loads(raw.decode("utf-8"))
+    except UnicodeDecodeError as e:
+        raise ConfigError(f"{source}: byte {e.start} is not UTF-8; save the file as UTF-8") from e
+    except RecursionError:
+        raise ConfigError(f"{source}: not valid TOML: nested too deeply; a policy has a few levels") from None
+    except ValueError as e:  # TOMLDecodeError, or a number that Python refuses to convert
+        raise ConfigError(f"{source}: not valid TOML: {_printable(str(e))}; correct that line") from e
+    return toml_file.check(plain, PolicyDocument, source)
+
+
+def digest(raw: bytes) -> str:
+    """sha256 of a file's bytes, hex: by which it is recognised as the one that was imported."""
+    return hashlib.sha256(raw).hexdigest()
+
+
+def written(document: PolicyDocument) -> str:
+    """The document as TOML; what is at its default is left out."""
+    import tomli_w
+
+    return HEADER + tomli_w.dumps(_plain(document), multiline_strings=False)
+
+
+def _plain(table: msgspec.Struct) -> dict[str, Any]:
+    """A table's keys that are not at their default, in the order in which they are declared."""
+    return {
+        item.encode_name: _value(value)
+        for item in msgspec.structs.fields(table)
+        if (value := getattr(table, item.name)) != item.default
     }
-    for key, names in listed.items():
-        for name in names:
-            if names.count(name) > 1:
-                raise ConfigError(f"{path}: {key}: {name!r} stands twice or is built in; give each its own")
 
 
-_KEYS = {
-    "card": (re.compile(r"[1-9][0-9]{0,2}:(0|[1-9][0-9]{0,49})"), '"<bits>:<value>", such as 26:1234567'),
-    "pin": (re.compile(r"[0-9a-f]{64}"), "64 hex digits (the digest, never the PIN itself)"),
-    "plate": (re.compile(r"[\u4e00-\u9fff][A-Z0-9\u4e00-\u9fff]{6,7}"), "a plate without separators"),
-}
+def _value(value: Any) -> Any:
+    if isinstance(value, msgspec.Struct):
+        return _plain(value)
+    if isinstance(value, tuple):
+        return [_value(one) for one in value]
+    if isinstance(value, Mapping | date | datetime | str | int):
+        return value
+    raise TypeError(f"a policy holds no {type(value).__name__}")  # a new kind of key must be added here
 
 
-def _check_values(document: PolicyDocument, path: Path) -> None:
-    for i, credential in enumerate(document.credential):
-        form, words = _KEYS[credential.kind]
-        if not form.fullmatch(credential.key):
-            got = "something else" if credential.kind == "pin" else repr(credential.key)
-            raise ConfigError(f"{path}: credential[{i}].key: expected {words}, got {got}; correct it")
-        begins, ends = credential.valid_from, credential.valid_until
-        if begins and ends and begins.tzinfo and ends.tzinfo and begins >= ends:
-            raise ConfigError(f"{path}: credential[{i}]: valid_from is not before valid_until; correct one of them")
-    for i, schedule in enumerate(document.schedule):
-        for j, span in enumerate(schedule.span):
-            if span.from_ == "24:00":
-                raise ConfigError(f"{path}: schedule[{i}].span[{j}].from: a span begins at 00:00..23:59; correct it")
-
-
-def _schedule(table: ScheduleTable) -> Schedule:
-    return Schedule(
-        table.id,
-        tuple(
-            Span(frozenset(DAYS.index(day) for day in span.days), _minute(span.from_), _minute(span.to))
-            for span in table.span
-        ),
-    )
-
-
-def _minute(clock: str) -> int:
-    hour, minute = clock.split(":")
-    return int(hour) * 60 + int(minute)
-
-
-def _credential(table: CredentialTable, i: int, path: Path) -> Credential:
-    def ms(key: str, moment: datetime | None) -> int | None:
-        if moment is None:
-            return None
-        if moment.tzinfo is None:
-            raise ConfigError(
-                f"{path}: credential[{i}].{key}: expected a time with its offset, such as"
-                f" 2026-11-22T08:00:00+08:00, got {moment.isoformat()}; add the offset"
-            )
-        return int(moment.timestamp() * 1000)
-
-    return Credential(
-        CredentialKind(table.kind),
-        table.key,
-        table.holder,
-        table.revoked,
-        ms("valid_from", table.valid_from),
-        ms("valid_until", table.valid_until),
-    )
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

@@ -1,0 +1,130 @@
+"""Edits of a policy document, as functions from one document to the next. Pure: what is random or now is given in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from msgspec.structs import replace
+
+from gateway.errors import OperationRefusedError
+from gateway.store.policy_document import CredentialTable, PassTable, PolicyDocument
+
+PASS_KEPT = timedelta(days=7)  # after it has expired: non-residents' data, docs/policy.md "Visitor passes"
+MAX_PASS_DAYS = 366
+
+
+@dataclass(frozen=True, slots=True)
+class NewPass:
+    """What a visitor pass is asked for."""
+
+    holder: str
+    portals: tuple[str, ...]
+    valid_from: datetime
+    valid_until: datetime
+    uses: int | None = None
+    plate: str | None = None
+    note: str = ""
+
+
+def credential_name(table: CredentialTable) -> str:
+    """What lists and revocations call it: its id, else "<kind>:<key>" (as `access.policy.Credential.name`)."""
+    return table.id or f"{table.kind}:{table.key}"
+
+
+def with_revocation(document: PolicyDocument, holder: str, credential: str, revoked: bool) -> PolicyDocument:
+    """The document in which one credential or pass of `holder` is revoked, or restored.
+
+    Raises OperationRefusedError where there is none, or nothing would change.
+    """
+    credentials = list(document.credential)
+    for i, one in enumerate(credentials):
+        if one.holder == holder and credential_name(one) == credential:
+            _changes(one.revoked, revoked, holder, credential)
+            credentials[i] = replace(one, revoked=revoked)
+            return replace(document, credential=tuple(credentials))
+    passes = list(document.pass_)
+    for i, issued in enumerate(passes):
+        if issued.holder == holder and credential in (issued.id, f"pass-{issued.id}"):
+            _changes(issued.revoked, revoked, holder, credential)
+            passes[i] = replace(issued, revoked=revoked)
+            return replace(document, pass_=tuple(passes))
+    raise OperationRefusedError(_not_found(document, holder, credential))
+
+
+def _changes(is_revoked: bool, revoked: bool, holder: str, credential: str) -> None:
+    if is_revoked is revoked:
+        state = "revoked already" if revoked else "not revoked"
+        raise OperationRefusedError(f"credential {credential!r} of {holder!r} is {state}; nothing was changed")
+
+
+def _not_found(document: PolicyDocument, holder: str, credential: str) -> str:
+    """Names only what is no secret: a PIN's digest stays out of messages."""
+    if holder not in {one.id for one in document.holder}:
+        return f"there is no holder {holder!r}; `zhian access holders` lists them"
+    theirs = [
+        one.id or (f"a {one.kind} without an id" if one.kind in ("pin", "code") else credential_name(one))
+        for one in document.credential
+        if one.holder == holder
+    ] + [f"pass-{one.id}" for one in document.pass_ if one.holder == holder]
+    listed = ", ".join(map(repr, theirs[:10])) + (" and more" if len(theirs) > 10 else "")
+    return f"holder {holder!r} has no credential {credential!r}; they have {listed or 'none'}"
+
+
+def check_pass(asked: NewPass, now: datetime) -> None:
+    """Raise OperationRefusedError for times that cannot be."""
+    if asked.valid_until <= asked.valid_from:
+        raise OperationRefusedError("a pass ends after it begins; correct one of its times")
+    if asked.valid_until <= now:
+        raise OperationRefusedError(f"a pass until {asked.valid_until:%Y-%m-%d %H:%M} has expired; give a later time")
+    if asked.valid_until - asked.valid_from > timedelta(days=MAX_PASS_DAYS):
+        raise OperationRefusedError(f"a pass is valid for at most {MAX_PASS_DAYS} days; make the visitor a holder")
+
+
+def _check_accepted(document: PolicyDocument, asked: NewPass) -> None:
+    """A pass that nobody could use would be found out at the door, by a visitor."""
+    for portal in document.portal:
+        usable = {("qr",)} | ({("plate",)} if asked.plate else set())
+        if portal.name in asked.portals and not usable & set(portal.accepts):
+            words = "neither a QR pass nor a plate" if asked.plate else "no QR pass"
+            raise OperationRefusedError(f'portal {portal.name!r} accepts {words} by itself; add ["qr"] to its accepts')
+
+
+def with_pass(
+    document: PolicyDocument, asked: NewPass, pass_id: str, now: datetime, *, clock_certain: bool
+) -> PolicyDocument:
+    """The document with one more pass, and without those that expired more than PASS_KEPT ago.
+
+    pass_id: 16 hex digits, random. Where the clock is uncertain nothing is taken out. Raises OperationRefusedError.
+    """
+    check_pass(asked, now)
+    _check_accepted(document, asked)
+    kept: Sequence[PassTable] = document.pass_
+    if clock_certain:
+        kept = [one for one in document.pass_ if one.valid_until.tzinfo is None or one.valid_until > now - PASS_KEPT]
+    issued = PassTable(
+        id=pass_id,
+        holder=asked.holder,
+        portals=asked.portals,
+        valid_from=asked.valid_from,
+        valid_until=asked.valid_until,
+        uses=asked.uses,
+        plate=asked.plate,
+        note=asked.note,
+    )
+    return replace(document, pass_=(*kept, issued))
+
+
+def with_lost_passes_revoked(document: PolicyDocument, before: PolicyDocument) -> PolicyDocument:
+    """The document with every pass of `before` that it lacks, revoked: a pass is signed and would open by itself, so
+    taking it out of the list must not bring it back to life. They go a week after their end, as `with_pass` says."""
+    present = {one.id for one in document.pass_}
+    holders = {one.id for one in document.holder}
+    portals = {one.name for one in document.portal}
+    lost = [
+        replace(one, revoked=True, portals=tuple(p for p in one.portals if p in portals) or one.portals, plate=None)
+        for one in before.pass_
+        if one.id not in present and one.holder in holders and portals & set(one.portals)
+    ]
+    return replace(document, pass_=(*document.pass_, *lost)) if lost else document
