@@ -1,124 +1,30 @@
-"""Composition root of core: the one place that constructs everything and owns every task. Keep it small."""
+"""Composition root of core: starts and stops what `core.build` constructed, and owns every task. Keep it small."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
 from center.contract import catalogue
 from gateway import config as configuration
-from gateway import wiring
-from gateway.access.policy import Policy
-from gateway.config import GatewayConfig, resolve
-from gateway.control.barrier import BarrierControl
-from gateway.control.devices import Devices, VisionPresence
-from gateway.control.door import DoorControl
-from gateway.control.judge import Judge
-from gateway.drivers import gpio, local_socket, operations_link, vision_link
-from gateway.drivers.clock import SimulatedClock, SystemClock, open_clock
+from gateway.config import resolve
+from gateway.core import Core, build, holder_names
+from gateway.drivers import local_socket, operations_link, vision_link
+from gateway.drivers.clock import SimulatedClock
 from gateway.drivers.only_one import only_one
-from gateway.drivers.osdp import OsdpBus, OsdpDevice
 from gateway.errors import DriverError, StoreError
 from gateway.model import PlateRead, PortalStatus, SiteStatus, UplinkStatus
 from gateway.operations.messages import MAX_LINE_BYTES
 from gateway.operations.operations import Operations
-from gateway.portal.barrier import BarrierEvent
 from gateway.ports import NewEntry
-from gateway.store import database, policy_file
-from gateway.store.journal import Journal
-from gateway.uplink import Uplink
+from gateway.store import policy_store
 from runtime import systemd
 from runtime.log import get
 
 log = get("core")
 STOP_DRAIN_S = 2.0  # what is not acknowledged by then stays in the outbox for the next start
-
-FEEDBACK = {  # a barrier's input and whether it is active -> what that means to the barrier
-    ("raised", True): BarrierEvent.AT_TOP,
-    ("lowered", True): BarrierEvent.AT_BOTTOM,
-    ("lowered", False): BarrierEvent.LEFT_BOTTOM,
-    ("loop", True): BarrierEvent.LOOP_OCCUPIED,
-    ("loop", False): BarrierEvent.LOOP_FREE,
-}
-
-
-@dataclass
-class Core:
-    """Everything core runs, constructed but not started."""
-
-    file: Path
-    config: GatewayConfig
-    clock: SystemClock
-    journal: Journal
-    policy: Policy
-    devices: Devices
-    doors: dict[str, DoorControl]
-    buses: list[OsdpBus]
-    vision: VisionPresence
-    uplink: Uplink | None
-    barriers: dict[str, BarrierControl] = field(default_factory=dict)
-    pins: dict[str, gpio.BarrierPins] = field(default_factory=dict)
-    started_ms: int = 0
-
-
-def build(file: Path, config: GatewayConfig) -> Core:
-    """Construct everything. Nothing runs yet. Raises ConfigError, StoreError, DriverError."""
-    policy = policy_file.read(resolve(file, config.policy.file))
-    wiring.check_portals(file, config, policy)
-    site_key = wiring.secret(file, config.site.site_key_file, 32)
-    devices_on = {bus.name: _devices_on(file, config, bus.name) for bus in config.bus}  # refuse before storing anything
-    connection = database.open_for_writing(configuration.database_file(file, config))
-    simulated = config.simulation.clock if config.simulation else None
-    clock = open_clock(
-        config.site.timezone,
-        Journal.newest_time_ms(connection),
-        config.site.kind,
-        resolve(file, simulated) if simulated else None,
-    )
-    journal = Journal(connection, clock, configuration.database_file(file, config))
-    judge = Judge(policy, clock, site_key, journal)
-    devices = Devices(judge)
-    doors = {door.name: DoorControl(wiring.door_settings(door), judge, devices) for door in config.door}
-    buses = [
-        OsdpBus(
-            bus.name,
-            str(resolve(file, bus.port)),
-            bus.baud,
-            devices_on[bus.name],
-            clock,
-            devices.observe,
-        )
-        for bus in config.bus
-    ]
-    by_name = {bus.name: built for bus, built in zip(config.bus, buses, strict=True)}
-    devices.attach(
-        {reader.name: by_name[reader.bus] for reader in config.reader},
-        {door.reader: doors[door.name] for door in config.door},
-    )
-    uplink_to = wiring.uplink_settings(file, config)
-    core = Core(
-        file=file,
-        config=config,
-        clock=clock,
-        journal=journal,
-        policy=policy,
-        devices=devices,
-        doors=doors,
-        buses=buses,
-        vision=VisionPresence(devices.loop, judge),
-        uplink=Uplink(uplink_to, journal, clock) if uplink_to else None,
-        started_ms=clock.now_ms(),
-    )
-    _add_barriers(core, judge)
-    return core
-
-
-def _devices_on(file: Path, config: GatewayConfig, bus: str) -> list[OsdpDevice]:
-    return [wiring.osdp_device(file, config, reader) for reader in config.reader if reader.bus == bus]
 
 
 async def run(file: Path) -> None:
@@ -138,8 +44,8 @@ async def _run(core: Core) -> None:
                 await _start_tasks(core, tasks)
                 if uplink is not None:
                     tasks.create_task(_fail_with(uplink), name="uplink-watch")
-                systemd.ready(f"{len(core.doors) + len(core.barriers)} portals")
-                log.info("core is ready", portals=[*core.doors, *core.barriers], epoch=core.journal.epoch)
+                systemd.ready(f"{len(core.portals)} portals")
+                log.info("core is ready", portals=list(core.portals), epoch=core.journal.epoch)
         except asyncio.CancelledError:
             cause, clean = "asked", True
             raise
@@ -148,6 +54,7 @@ async def _run(core: Core) -> None:
             await _stop(core, uplink, cause)
     finally:
         await core.journal.close(clean=clean)
+        core.policy.close()
         log.info("core stopped", cause=cause)
 
 
@@ -177,28 +84,47 @@ async def _stop(core: Core, uplink: asyncio.Task[None] | None, cause: str) -> No
 
 
 async def _start(core: Core) -> None:
-    names = [(h.id, h.name["zh"], h.name["en"]) for h in core.policy.holders.values()]
-    await core.journal.replace_holders(names)
+    """A disk that cannot be written stops nothing: what is to be recorded here is recorded late."""
+    await core.journal.replace_holders(holder_names(core.judge.policy))
     cause = "start" if core.journal.ended_cleanly else "crash"
     await core.journal.mark_running()
-    await core.journal.record([NewEntry(catalogue.GatewayStarted(version("zhian"), cause))])
+    await core.journal.record([NewEntry(catalogue.GatewayStarted(version("zhian"), cause))], late_ok=True)
+    try:
+        await core.desk.announce()
+    except StoreError as e:
+        log.warning("the policy's newest version is announced at the next start", error=str(e))
+    policy_file = resolve(core.file, core.config.policy.file)
+    if await asyncio.to_thread(policy_store.file_was_changed, core.policy, policy_file):
+        log.warning("the policy file differs from the policy in force; zhian access import takes it over")
 
 
 async def _start_tasks(core: Core, tasks: asyncio.TaskGroup) -> None:
+    """Fire before anything else: it depends on no socket and no disk."""
+    tasks.create_task(core.fire.run(), name="fire")
+    for bus in core.buses:
+        tasks.create_task(bus.run(), name="bus")
+    if core.panel is not None:
+        tasks.create_task(core.panel.run(), name="fire-panel")
+    for name, portal in core.portals.items():
+        tasks.create_task(portal.run(), name=f"portal-{name}")
     tasks.create_task(core.devices.loop.run(), name="devices")
+    tasks.create_task(core.site.run(), name="site")
     if isinstance(core.clock, SimulatedClock):
         tasks.create_task(core.clock.follow(), name="simulated-clock")
-    for portal in (*core.doors.values(), *core.barriers.values()):
-        tasks.create_task(portal.run(), name=f"portal-{portal.settings.name}")
+    tasks.create_task(core.clock_watch.run(), name="clock-watch")
+    for scanner in core.scanners:
+        tasks.create_task(scanner.run(), name="scanner")
     for name, pins in core.pins.items():
         try:
             await pins.open()
         except DriverError as e:
             log.error("this barrier stays as it is; the other portals work", barrier=name, error=str(e))
             core.barriers[name].unusable()
-    for bus in core.buses:
-        tasks.create_task(bus.run(), name="bus")
-    operations = Operations({**core.doors, **core.barriers}, lambda: status(core))
+    await _listen(core, tasks)
+
+
+async def _listen(core: Core, tasks: asyncio.TaskGroup) -> None:
+    operations = Operations(core.portals, lambda: status(core), site=core.site, policy=core.desk)
     link = vision_link.VisionLink(lambda plate: _plate_read(core, plate), core.vision.changed)
     for path, serve, limit in (
         (configuration.operations_socket(core.file, core.config), operations_link.OperationsLink(operations).serve, 0),
@@ -213,11 +139,20 @@ async def _start_tasks(core: Core, tasks: asyncio.TaskGroup) -> None:
 def status(core: Core) -> SiteStatus:
     """What pages show."""
     site, uplink = core.config.site, core.uplink
-    doors = [("door", portal, core.devices.online[portal.settings.device]) for portal in core.doors.values()]
-    barriers = [("barrier", portal, True) for portal in core.barriers.values()]
+    conditions = core.judge.conditions
     portals = tuple(
-        PortalStatus(p.settings.name, kind, p.settings.label, p.state, p.state_since_ms, online, p.last_reason)
-        for kind, p, online in (*doors, *barriers)
+        PortalStatus(
+            name,
+            core.kind_of[name],
+            portal.settings.label,
+            portal.state,
+            portal.state_since_ms,
+            core.devices.online.get(getattr(portal.settings, "device", ""), True),
+            portal.last_reason,
+            conditions.mode(name),
+            conditions.fire(name),
+        )
+        for name, portal in core.portals.items()
     )
     return SiteStatus(
         district=site.district,
@@ -239,6 +174,9 @@ def status(core: Core) -> SiteStatus:
             made=core.journal.last_seq,
         ),
         devices=core.devices.online,
+        fire=core.fire.released,
+        lockdown=core.site.lockdown,
+        policy_version=core.judge.policy.version,
     )
 
 
@@ -246,23 +184,3 @@ def _plate_read(core: Core, plate: PlateRead) -> None:
     for barrier in core.barriers.values():
         if barrier.settings.camera == plate.camera:
             barrier.plate_read(plate)
-
-
-def _add_barriers(core: Core, judge: Judge) -> None:
-    if not core.config.barrier:
-        return
-    simulation = core.config.simulation
-    factory = gpio.open_factory(str(resolve(core.file, simulation.pins)) if simulation else None)
-    for barrier in core.config.barrier:
-        wired = wiring.barrier_wiring(core.file, barrier)
-        pins = gpio.BarrierPins(barrier.name, wired, factory, _feedback(core, barrier.name))
-        core.pins[barrier.name] = pins
-        core.barriers[barrier.name] = BarrierControl(wiring.barrier_settings(barrier), judge, pins)
-
-
-def _feedback(core: Core, name: str) -> Callable[[str, bool], None]:
-    def changed(contact: str, active: bool) -> None:
-        if (event := FEEDBACK.get((contact, active))) is not None:
-            core.barriers[name].feedback(event)
-
-    return changed

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Annotated, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import Meta, field
 
-from runtime.errors import ConfigError
+from gateway import config_checks
 from runtime.toml_file import Table, load
 
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,32}(?!\n)$")]
@@ -48,11 +47,14 @@ class Uplink(Table):
     """The way to the district center. `mode = "none"`: journal only."""
 
     mode: Literal["mqtt", "none"] = "none"
-    host: Literal["127.0.0.1", "::1", "localhost"] = "127.0.0.1"  # passwords go in clear until there is TLS
+    host: Annotated[str, Meta(pattern=r"^[A-Za-z0-9.:-]{1,253}(?!\n)$")] = "127.0.0.1"
     port: Port = 1883
     client_id_file: str | None = None
-    username: str | None = None
+    username: str | None = None  # without TLS; only to a broker on this machine, for the password goes in clear
     password_file: str | None = None
+    tls_ca_file: str | None = None  # whose broker certificate is believed
+    tls_certificate_file: str | None = None  # says who this gateway is
+    tls_key_file: str | None = None
     batch_events: Annotated[int, Meta(ge=1, le=1000)] = 100
 
 
@@ -75,7 +77,11 @@ class Reader(Table):
 
 
 class Door(Table):
-    """A door: a reader in front, a lock driven by `actuator` (a reader's node), a contact and a request-to-exit."""
+    """A door: a reader in front, whose node drives the lock and reads contact and request-to-exit.
+
+    fire: the door's hard path, which needs neither bus nor gateway: "node-input" = the fire panel's loop ends at the
+    node, "supply" = the panel's relay cuts the supply of a fail-safe lock. escape_route: on the way out of the house.
+    """
 
     name: Name
     label: Label
@@ -84,7 +90,75 @@ class Door(Table):
     held_open_s: Seconds = 30.0
     exit_s: Seconds = 5.0  # how long the node itself releases on request-to-exit (firmware/node/door.py)
     pin_wait_s: Seconds = 15.0
+    exit_reader: Name | None = None  # a second reader, on the inner side: who shows something there leaves
+    fire: Literal["none", "node-input", "supply"] = "none"
+    escape_route: bool = False
     alternative_ways_in: tuple[str, ...] = ()
+
+
+class Journal(Table):
+    """How much the journal keeps; what the center has not acknowledged counts as well."""
+
+    rows_max: Annotated[int, Meta(ge=1_000, le=10_000_000)] = 200_000
+    retain_days: Annotated[int, Meta(ge=1, le=3_650)] = 30
+
+
+class Scanner(Table):
+    """A code scanner on a serial line that sends what it reads as a line of text; it belongs to one door."""
+
+    name: Name
+    port: str
+    door: Name
+    baud: Literal[9600, 19200, 38400, 57600, 115200] = 9600
+
+
+class Turnstile(Table):
+    """A turnstile: readers on both sides, arms enabled by two outputs of the entry reader's node.
+
+    Its node's inputs `turned-in`, `turned-out` and, where there is one, `jumped` tell what happened.
+    """
+
+    name: Name
+    label: Label
+    reader: Name
+    exit_reader: Name | None = None
+    passage_s: Seconds = 6.0  # how long one direction stays enabled for one passage
+    pin_wait_s: Seconds = 15.0
+    fire: Literal["none", "node-input", "supply"] = "none"
+    escape_route: bool = False
+
+
+class LiftFloor(Table):
+    """One floor: a portal of the policy by its `name`, and the output of the car reader's node that enables it."""
+
+    name: Name
+    output: Name
+
+
+class Lift(Table):
+    """A lift's car panel: one reader in the car, one output a floor."""
+
+    name: Name
+    label: Label
+    reader: Name
+    floors: Annotated[tuple[LiftFloor, ...], Meta(min_length=1, max_length=64)]
+    select_s: Seconds = 8.0  # how long the granted floors can be selected
+    pin_wait_s: Seconds = 15.0
+
+
+class Fire(Table):
+    """An input of this Pi from the fire panel, pulled up. active = "high": the panel's contact opens in a fire, and a
+    cut wire counts as fire; active = "low": it closes in a fire, and a cut wire is not noticed."""
+
+    panel_pin: Pin | None = None
+    active: Literal["high", "low"] = "high"
+
+
+class Time(Table):
+    """When the machine's clock is believed: "synchronised" = a time server has set it in this boot, "hardware" = also a
+    clock with a battery that nobody has set. docs/time.md."""
+
+    trust: Literal["synchronised", "hardware"] = "synchronised"
 
 
 class BarrierPins(Table):
@@ -142,9 +216,10 @@ class Simulation(Table):
 
 
 class Policy(Table):
-    """The document of holders, credentials and rules."""
+    """The document of holders, credentials and rules, and the key that signs its versions and visitor passes."""
 
-    file: str
+    file: str  # read at the very first start, and by `zhian access import`
+    key_file: str | None = None  # 32 random bytes; None: policy.key in paths.data, made at the very first start
 
 
 class GatewayConfig(Table):
@@ -158,6 +233,12 @@ class GatewayConfig(Table):
     reader: tuple[Reader, ...] = ()
     door: tuple[Door, ...] = ()
     barrier: tuple[Barrier, ...] = ()
+    turnstile: tuple[Turnstile, ...] = ()
+    lift: tuple[Lift, ...] = ()
+    scanner: tuple[Scanner, ...] = ()
+    journal: Journal = Journal()
+    fire: Fire = Fire()
+    time: Time = Time()
     camera: tuple[Camera, ...] = ()
     vision: Vision = Vision()
     web: Web = Web()
@@ -170,7 +251,7 @@ def read(path: Path) -> GatewayConfig:
     Raises ConfigError: one sentence with file, key, expected, got and what to do.
     """
     config = load(path, GatewayConfig)
-    _cross_check(config, str(path))
+    config_checks.check(config, str(path))
     return config
 
 
@@ -183,8 +264,20 @@ def resolve(config_file: Path, path: str) -> Path:
 
 
 def database_file(config_file: Path, config: GatewayConfig) -> Path:
-    """The one SQLite file: policy, journal, outbox."""
+    """The SQLite file of journal and outbox."""
     return resolve(config_file, config.paths.data) / "gateway.sqlite"
+
+
+def policy_database(config_file: Path, config: GatewayConfig) -> Path:
+    """The versions of the policy."""
+    return resolve(config_file, config.paths.data) / "policy.sqlite"
+
+
+def policy_key_file(config_file: Path, config: GatewayConfig) -> Path:
+    """The key that signs them."""
+    if config.policy.key_file is not None:
+        return resolve(config_file, config.policy.key_file)
+    return resolve(config_file, config.paths.data) / "policy.key"
 
 
 def operations_socket(config_file: Path, config: GatewayConfig) -> Path:
@@ -195,55 +288,3 @@ def operations_socket(config_file: Path, config: GatewayConfig) -> Path:
 def vision_socket(config_file: Path, config: GatewayConfig) -> Path:
     """Where core takes observations from the vision process."""
     return resolve(config_file, config.paths.run) / "vision.sock"
-
-
-def _cross_check(config: GatewayConfig, source: str) -> None:
-    def fail(key: str, text: str) -> None:
-        raise ConfigError(f"{source}: {key}: {text}")
-
-    if config.simulation is not None and config.site.kind != "simulated":
-        fail("simulation", 'this table is allowed only with site.kind = "simulated"; remove it on a real site')
-    if config.simulation is None and config.site.kind == "simulated":
-        fail("simulation", 'site.kind = "simulated" needs this table; add it or set site.kind = "real"')
-    try:
-        ZoneInfo(config.site.timezone)
-    except (ZoneInfoNotFoundError, ValueError):
-        fail("site.timezone", f"expected an IANA name such as Asia/Shanghai, got {config.site.timezone!r}")
-    if config.uplink.mode == "mqtt" and None in (
-        config.uplink.client_id_file,
-        config.uplink.username,
-        config.uplink.password_file,
-    ):
-        fail("uplink", 'mode = "mqtt" needs client_id_file, username and password_file; set-up writes all three')
-    tables: dict[str, tuple[Bus | Reader | Door | Barrier | Camera, ...]] = {
-        "bus": config.bus,
-        "reader": config.reader,
-        "camera": config.camera,
-        "portal": (*config.door, *config.barrier),
-    }
-    names = {kind: [item.name for item in items] for kind, items in tables.items()}
-    for kind, listed in names.items():
-        for name in listed:
-            if listed.count(name) > 1:
-                fail(kind, f"the name {name!r} is used twice; give each {kind} its own")
-    wired: list[tuple[str, int]] = []
-    for i, reader in enumerate(config.reader):
-        if reader.bus not in names["bus"]:
-            fail(f"reader[{i}].bus", f"expected one of {names['bus']}, got {reader.bus!r}")
-        if (reader.bus, reader.address) in wired:
-            fail(f"reader[{i}].address", f"{reader.address} is taken on bus {reader.bus!r}; each device needs its own")
-        wired.append((reader.bus, reader.address))
-    for i, door in enumerate(config.door):
-        if door.reader not in names["reader"]:
-            fail(f"door[{i}].reader", f"expected one of {names['reader']}, got {door.reader!r}")
-        if door.reader in [other.reader for other in config.door[:i]]:
-            fail(f"door[{i}].reader", f"{door.reader!r} is at another door already; each door needs its own")
-    used: dict[int, str] = {}
-    for i, barrier in enumerate(config.barrier):
-        if barrier.camera not in names["camera"]:
-            fail(f"barrier[{i}].camera", f"expected one of {names['camera']}, got {barrier.camera!r}")
-        for role in ("raise_", "lower", "raised", "lowered", "loop"):
-            pin = getattr(barrier.pins, role)
-            if pin in used:
-                fail(f"barrier[{i}].pins.{role}", f"pin {pin} is already {used[pin]}; wire one thing to a pin")
-            used[pin] = f"barrier[{i}].pins.{role}"

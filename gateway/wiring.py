@@ -2,42 +2,75 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import device_profiles
 from device_profiles import BarrierProfile, OsdpDeviceProfile
 from gateway import config as configuration
-from gateway.access.policy import Policy
 from gateway.config import GatewayConfig, resolve
 from gateway.control.barrier import BarrierSettings
 from gateway.control.door import DoorSettings
+from gateway.control.lift import LiftSettings
+from gateway.control.turnstile import ENABLE_IN, ENABLE_OUT, TURNED_IN, TURNED_OUT, TurnstileSettings
 from gateway.drivers.gpio import BarrierWiring, InputWiring
 from gateway.drivers.osdp import OsdpDevice
 from gateway.portal.barrier import BarrierTimes
 from gateway.portal.door import DoorTimes
 from gateway.uplink import UplinkSettings
 from runtime.errors import ConfigError
+from runtime.mqtt import Tls
 
 
-def check_portals(file: Path, config: GatewayConfig, policy: Policy) -> None:
-    """Every portal here must be described in the policy: better now than at the first card. Raises ConfigError."""
-    for portal in (*config.door, *config.barrier):
-        if portal.name not in policy.portals:
-            raise ConfigError(
-                f"{resolve(file, config.policy.file)}: portal {portal.name!r} of {file.name} is missing;"
-                " add a [[portal]] table for it"
-            )
+def portal_names(config: GatewayConfig) -> tuple[str, ...]:
+    """Every portal that the policy must describe: doors, barriers, turnstiles, lifts and their floors."""
+    portals = [*(door.name for door in config.door), *(barrier.name for barrier in config.barrier)]
+    portals += [*(turnstile.name for turnstile in config.turnstile), *(lift.name for lift in config.lift)]
+    return (*portals, *(floor.name for lift in config.lift for floor in lift.floors))
 
 
-def door_settings(door: configuration.Door) -> DoorSettings:
+def door_settings(config: GatewayConfig, door: configuration.Door) -> DoorSettings:
     """A door's settings; times in ms."""
     times = DoorTimes(
         unlock_ms=round(door.unlock_s * 1000),
         held_open_ms=round(door.held_open_s * 1000),
         exit_ms=round(door.exit_s * 1000),
     )
-    label = {"zh": door.label.zh, "en": door.label.en}
-    return DoorSettings(door.name, door.reader, label, times, round(door.pin_wait_s * 1000))
+    scanners = [scanner.name for scanner in config.scanner if scanner.door == door.name]
+    return DoorSettings(
+        door.name,
+        door.reader,
+        {"zh": door.label.zh, "en": door.label.en},
+        times,
+        round(door.pin_wait_s * 1000),
+        tuple([door.exit_reader, *scanners] if door.exit_reader else scanners),
+        door.fire != "none",
+    )
+
+
+def turnstile_settings(turnstile: configuration.Turnstile) -> TurnstileSettings:
+    """A turnstile's settings; times in ms."""
+    return TurnstileSettings(
+        turnstile.name,
+        turnstile.reader,
+        {"zh": turnstile.label.zh, "en": turnstile.label.en},
+        round(turnstile.passage_s * 1000),
+        round(turnstile.pin_wait_s * 1000),
+        turnstile.exit_reader,
+        turnstile.fire != "none",
+    )
+
+
+def lift_settings(lift: configuration.Lift) -> LiftSettings:
+    """A lift's settings; times in ms."""
+    return LiftSettings(
+        lift.name,
+        lift.reader,
+        {"zh": lift.label.zh, "en": lift.label.en},
+        {floor.name: floor.output for floor in lift.floors},
+        round(lift.select_s * 1000),
+        round(lift.pin_wait_s * 1000),
+    )
 
 
 def osdp_device(file: Path, config: GatewayConfig, reader: configuration.Reader) -> OsdpDevice:
@@ -48,6 +81,7 @@ def osdp_device(file: Path, config: GatewayConfig, reader: configuration.Reader)
             f"{file}: reader {reader.name!r}: profile {reader.profile!r} is no osdp-device; name one of that kind"
         )
     _check_lock(file, config, reader, profile)
+    _check_outputs(file, config, reader, profile)
     scbk = secret(file, reader.key_file, 16)
     return OsdpDevice(reader.name, reader.address, scbk, profile.input_names(), profile.output_numbers())
 
@@ -66,6 +100,36 @@ def _check_lock(file: Path, config: GatewayConfig, reader: configuration.Reader,
                 f"{file}: door {door.name!r}: unlock_s: expected at most {lock.max_pulse_ms / 1000:g}"
                 f" (profile {reader.profile!r}), got {door.unlock_s:g}; lower it"
             )
+        path = {"node-input": "device-input", "supply": "lock-supply"}.get(door.fire)
+        if path is not None and lock.fire_release != path:
+            raise ConfigError(
+                f"{file}: door {door.name!r}: fire: expected a lock with fire_release = {path!r}, got profile"
+                f" {reader.profile!r} with {lock.fire_release!r}; choose the device that is wired so"
+            )
+
+
+def _check_outputs(file: Path, config: GatewayConfig, reader: configuration.Reader, profile: OsdpDeviceProfile) -> None:
+    """A turnstile's node needs its outputs and inputs, a lift's one output a floor."""
+    needed: dict[str, list[str]] = {}
+    for turnstile in config.turnstile:
+        if turnstile.reader == reader.name:
+            needed[turnstile.name] = [ENABLE_IN, ENABLE_OUT]
+            for name in (TURNED_IN, TURNED_OUT):
+                if name not in profile.inputs:
+                    raise ConfigError(
+                        f"{file}: turnstile {turnstile.name!r}: profile {reader.profile!r} has no input {name!r};"
+                        " choose a device with one"
+                    )
+    for lift in config.lift:
+        if lift.reader == reader.name:
+            needed[lift.name] = [floor.output for floor in lift.floors]
+    for portal, outputs in needed.items():
+        for output in outputs:
+            if output not in profile.outputs:
+                raise ConfigError(
+                    f"{file}: portal {portal!r}: profile {reader.profile!r} has no output {output!r}; choose a device"
+                    " with one"
+                )
 
 
 def barrier_settings(barrier: configuration.Barrier) -> BarrierSettings:
@@ -108,27 +172,47 @@ def barrier_wiring(file: Path, barrier: configuration.Barrier) -> BarrierWiring:
 def uplink_settings(file: Path, config: GatewayConfig) -> UplinkSettings | None:
     """How to reach the center; None where the site has none. Raises ConfigError."""
     told, site = config.uplink, config.site
-    if told.mode == "none" or told.client_id_file is None or told.password_file is None:
+    if told.mode == "none":
         return None
+    tls = _tls(file, told)
     return UplinkSettings(
         host=told.host,
         port=told.port,
         district=site.district,
         site=site.site,
         gateway=site.gateway,
-        client_id=_line(resolve(file, told.client_id_file)),
-        username=told.username or site.gateway,
-        password=_line(resolve(file, told.password_file)),
+        client_id=_client_id(file, told, tls),
+        username=None if tls else told.username or site.gateway,  # the certificate says who we are
+        password=_line(resolve(file, told.password_file)) if told.password_file and not tls else None,
         simulated=site.kind == "simulated",
         batch_events=told.batch_events,
+        tls=tls,
     )
+
+
+def _tls(file: Path, told: configuration.Uplink) -> Tls | None:
+    if told.tls_ca_file is None or told.tls_certificate_file is None or told.tls_key_file is None:
+        return None
+    key_file = resolve(file, told.tls_key_file)
+    _refuse_readable_by_others(key_file)
+    return Tls(resolve(file, told.tls_ca_file), resolve(file, told.tls_certificate_file), key_file)
+
+
+def _client_id(file: Path, told: configuration.Uplink, tls: Tls | None) -> str:
+    """A secret, since who knows it may displace its owner at some brokers: from its file, else from the private key."""
+    if told.client_id_file is not None or tls is None:
+        return _line(resolve(file, told.client_id_file or ""))
+    try:
+        key = tls.key_file.read_bytes()
+    except OSError as e:
+        raise ConfigError(f"{tls.key_file}: this key cannot be read ({e.strerror}); run set-up again") from None
+    return hashlib.sha256(b"zhian MQTT client id" + key).hexdigest()[:32]
 
 
 def secret(file: Path, name: str, length_bytes: int) -> bytes:
     """A key from a file of hex digits. Raises ConfigError; never shows what the file holds."""
     path = resolve(file, name)
-    if path.exists() and path.stat().st_mode & 0o077:
-        raise ConfigError(f"{path}: expected a file that only its owner can read; run chmod 600 on it")
+    _refuse_readable_by_others(path)
     try:
         key = bytes.fromhex(_line(path))
     except ValueError:
@@ -136,6 +220,11 @@ def secret(file: Path, name: str, length_bytes: int) -> bytes:
     if len(key) != length_bytes:
         raise ConfigError(f"{path}: expected {2 * length_bytes} hex digits; write a new key there")
     return key
+
+
+def _refuse_readable_by_others(path: Path) -> None:
+    if path.exists() and path.stat().st_mode & 0o077:
+        raise ConfigError(f"{path}: expected a file that only its owner can read; run chmod 600 on it")
 
 
 def _line(path: Path) -> str:

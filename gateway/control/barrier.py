@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from center.contract import catalogue
+from gateway.control import facts
+from gateway.control.access_point import Asked
 from gateway.control.job_loop import JobLoop
-from gateway.control.judge import Judge
-from gateway.errors import DriverError
+from gateway.control.judge import Judge, Kept
+from gateway.errors import DriverError, StoreError
 from gateway.model import AccessRequest, CredentialKind, PlateRead, Presented, Reason
-from gateway.portal.barrier import Barrier, BarrierEffect, BarrierEvent, BarrierTimes, step
+from gateway.portal import mode
+from gateway.portal.barrier import Barrier, BarrierEffect, BarrierEvent, BarrierState, BarrierTimes, step
 from gateway.ports import NewEntry
 from runtime.log import get
 
@@ -43,6 +46,10 @@ class BarrierSettings:
     times: BarrierTimes
 
 
+_FREE = (BarrierState.FREEING, BarrierState.FREE, BarrierState.STUCK)
+MAX_UNPASSED = 8  # vehicles let in whose passage was not seen yet
+
+
 class BarrierControl:
     """Owns one barrier's state.
 
@@ -60,6 +67,7 @@ class BarrierControl:
         self._lower_on = False  # what the wire was last told, successfully
         self._raise_due = False
         self._wires = asyncio.Event()
+        self._unpassed: list[Asked] = []
         self.state_since_ms = self._clock.now_ms()
         self.last_reason: Reason | None = None
         self.loop = JobLoop(settings.name, self._clock, lambda: self._barrier.deadline_ms, self._expire)
@@ -77,9 +85,16 @@ class BarrierControl:
         """A limit switch or the loop changed (debounced). Never waits, never dropped."""
         self._step(event)
 
+    def mode_changed(self) -> None:
+        """Mode or fire of this barrier changed: rise and stay up, or come down again. Never waits."""
+        conditions, name = self._judge.conditions, self.settings.name
+        free = mode.free(conditions.mode(name), conditions.fire(name))
+        if free is not (self._barrier.state in _FREE):
+            self._step(BarrierEvent.FREED if free else BarrierEvent.SECURED)
+
     def unusable(self) -> None:
         """Its pins cannot be used: one event, and the other portals go on."""
-        self.loop.submit(lambda: self._judge.record(NewEntry(catalogue.PortalFailed(self.settings.name, "no-pins"))))
+        self.loop.submit(lambda: self._judge.fact(catalogue.PortalFailed(self.settings.name, "no-pins")))
 
     async def override(self, operator: str) -> None:
         """An operator raises the barrier: recorded first. Raises StoreError, DriverError."""
@@ -95,14 +110,17 @@ class BarrierControl:
             await self._outputs.hold_lower(False)
 
     async def _override(self, operator: str) -> None:
+        late_ok = not self._judge.high_security(self.settings.name)
         token = self._judge.token("operator", operator)
-        await self._judge.record(NewEntry(catalogue.AccessOverridden(self.settings.name, token)))
+        await self._judge.record(NewEntry(catalogue.AccessOverridden(self.settings.name, token)), late_ok=late_ok)
         self._step(BarrierEvent.ADMIT)
 
     async def _plate(self, plate: PlateRead) -> None:
         """One commit holds what was seen and what was decided; only then the arm moves."""
         presented = (Presented(CredentialKind.PLATE, plate.text),)
-        decision = self._judge.decide(AccessRequest(self.settings.name, plate.camera, presented))
+        request = AccessRequest(self.settings.name, plate.camera, presented)
+        asked = Asked(request, self._judge.decide(request))
+        decision = asked.decision
         seen = catalogue.VehicleSeen(
             camera=plate.camera,
             portal=self.settings.name,
@@ -112,18 +130,22 @@ class BarrierControl:
             model=plate.model,
             model_sha256=plate.model_sha256[:16],
         )
-        fact = catalogue.AccessGranted if decision.granted else catalogue.AccessDenied
-        data = fact(
-            portal=self.settings.name,
-            point=plate.camera,
-            credential=CredentialKind.PLATE,
-            reason=decision.reason,
-            holder=self._judge.token("holder", decision.holder) if decision.holder else None,
-        )
-        self.last_reason = Reason.STORAGE_BROKEN  # unless the record succeeds
-        await self._judge.record(NewEntry(seen, plate=plate.text), NewEntry(data, decision.holder, plate.text))
+        keep: Kept = {}
+        if decision.granted:
+            self._judge.conditions.set_open(self.settings.name, True)  # for an interlock: from the decision on
+            keep = self._judge.granted(request, decision)
+        entries = [NewEntry(seen, plate=plate.text), *facts.of_request(self._judge, asked, plate.text)]
+        late_ok = not (decision.granted and self._judge.high_security(self.settings.name))
+        try:
+            await self._judge.record(*entries, late_ok=late_ok, keep=keep)
+        except StoreError:
+            self.last_reason = Reason.STORAGE_BROKEN
+            self._tell_open()
+            await self._judge.record(facts.denied(self._judge, asked, Reason.STORAGE_BROKEN, plate.text))
+            return
         self.last_reason = decision.reason
         if decision.granted:
+            self._unpassed = [*self._unpassed, asked][-MAX_UNPASSED:]
             self._step(BarrierEvent.ADMIT)
 
     async def _expire(self) -> None:
@@ -135,6 +157,11 @@ class BarrierControl:
         self._barrier, effects = step(before, event, self.settings.times, now_ms)
         if self._barrier.state is not before.state:
             self.state_since_ms = self._clock.now_ms()
+            if self._barrier.state is BarrierState.LOWERED:
+                self._unpassed = []  # nobody drove through
+            if self._barrier.state is BarrierState.PASSING and self._unpassed:
+                self._passed()
+        self._tell_open()
         self._raise_due = self._raise_due or BarrierEffect.RAISE in effects
         self._wires.set()
         for effect in effects:
@@ -177,4 +204,13 @@ class BarrierControl:
                 data = catalogue.PortalFailed(name, "no-feedback")
             case BarrierEffect.REPORT_FORCED:
                 data = catalogue.PortalForced(name)
-        self.loop.submit(lambda: self._judge.record(NewEntry(data)))
+        self.loop.submit(lambda: self._judge.fact(data))
+
+    def _passed(self) -> None:
+        """A vehicle stands under the raised arm: the one that was let in first."""
+        asked, *self._unpassed = self._unpassed
+        if keep := self._judge.passed(asked.request, asked.decision):
+            self.loop.submit(lambda: self._judge.record(keep=keep))
+
+    def _tell_open(self) -> None:
+        self._judge.conditions.set_open(self.settings.name, self._barrier.state is not BarrierState.LOWERED)

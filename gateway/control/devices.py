@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from center.contract import catalogue
-from gateway.control.door import DoorControl
 from gateway.control.job_loop import JobLoop
 from gateway.control.judge import Judge
 from gateway.errors import DriverError
@@ -18,8 +17,9 @@ from gateway.model import (
     InputChanged,
     KeysEntered,
     Observation,
+    PowerChanged,
+    TextScanned,
 )
-from gateway.ports import NewEntry
 
 
 class Bus(Protocol):
@@ -30,20 +30,54 @@ class Bus(Protocol):
         ...
 
 
+class Portal(Protocol):
+    """What a device belongs to: a door, a turnstile, a lift."""
+
+    def observe(self, observation: CardRead | KeysEntered | TextScanned | InputChanged) -> None:
+        """Something happened at one of its devices. Never waits."""
+        ...
+
+    def device_online(self, device: str) -> None:
+        """One of its devices came (back)."""
+        ...
+
+
+class FireInputs(Protocol):
+    """Who hears of fire first."""
+
+    def input_changed(self, device: str, name: str, active: bool) -> None:
+        """The input `fire` or `fire-latched` of a node. Acts at once."""
+        ...
+
+    def device_online(self, device: str) -> None:
+        """A device came (back): it may have to be told."""
+        ...
+
+    def device_offline(self, device: str) -> None:
+        """A device went away: what its input said last no longer counts as active."""
+        ...
+
+
+FIRE_INPUTS = ("fire", "fire-latched")
+
+
 class Devices:
     """Implements ports.Actuator over all buses; `observe` takes what they report, on the loop."""
 
     def __init__(self, judge: Judge) -> None:
         self._judge = judge
         self._bus_of: dict[str, Bus] = {}
-        self._doors: dict[str, DoorControl] = {}
+        self._portals: dict[str, Portal] = {}
+        self._fire: FireInputs | None = None
+        self._on_battery: dict[str, bool] = {}
         self._online: dict[str, bool | None] = {}  # None: not heard of since start
         self.loop = JobLoop("devices", judge.clock)
 
-    def attach(self, buses: Mapping[str, Bus], doors: Mapping[str, DoorControl]) -> None:
-        """Who hangs where: device name -> its bus, device name -> its door."""
+    def attach(self, buses: Mapping[str, Bus], portals: Mapping[str, Portal], fire: FireInputs | None = None) -> None:
+        """Who hangs where: device name -> its bus, device name -> its portal, and who hears of fire."""
         self._bus_of = dict(buses)
-        self._doors = dict(doors)
+        self._portals = dict(portals)
+        self._fire = fire
         self._online = dict.fromkeys(buses)
 
     @property
@@ -62,22 +96,35 @@ class Devices:
         match observation:
             case DeviceOnline(device=device):
                 was, self._online[device] = self._online.get(device), True
-                if device in self._doors:
-                    self._doors[device].device_online()
+                if self._fire is not None:
+                    self._fire.device_online(device)
+                if device in self._portals:
+                    self._portals[device].device_online(device)
                 if was is False:
                     self._report(catalogue.DeviceReturned(device))
             case DeviceOffline(device=device, cause=cause):
                 was, self._online[device] = self._online.get(device), False
+                if self._fire is not None:
+                    self._fire.device_offline(device)
                 if was is not False:
                     self._report(catalogue.DeviceLost(device, cause))
-            case InputChanged(device=device, name="tamper", active=True):
-                self._report(catalogue.DeviceTampered(device))
-            case CardRead() | KeysEntered() | InputChanged():
-                if observation.device in self._doors:
-                    self._doors[observation.device].observe(observation)
+            case InputChanged(device=device, name=name, active=active) if name in FIRE_INPUTS:
+                if self._fire is not None:
+                    self._fire.input_changed(device, name, active)
+            case InputChanged(device=device, name="tamper", active=active):
+                if active:
+                    self._report(catalogue.DeviceTampered(device))
+            case PowerChanged(device=device, on_battery=on_battery):
+                # Mains at first sight is how it should be, and no event.
+                if self._on_battery.get(device, False) is not on_battery:
+                    self._report(catalogue.DevicePowerChanged(device, "battery" if on_battery else "mains"))
+                self._on_battery[device] = on_battery
+            case CardRead() | KeysEntered() | TextScanned() | InputChanged():
+                if observation.device in self._portals:
+                    self._portals[observation.device].observe(observation)
 
     def _report(self, data: catalogue.AnyEventData) -> None:
-        self.loop.submit(lambda: self._judge.record(NewEntry(data)))
+        self.loop.submit(lambda: self._judge.fact(data))
 
 
 class VisionPresence:
@@ -100,6 +147,6 @@ class VisionPresence:
         online = self._connections > 0
         was, self._online = self._online, online
         if was is False and online:
-            self._loop.submit(lambda: self._judge.record(NewEntry(catalogue.VisionReturned())))
+            self._loop.submit(lambda: self._judge.fact(catalogue.VisionReturned()))
         elif was is True and not online:
-            self._loop.submit(lambda: self._judge.record(NewEntry(catalogue.VisionLost("gone"))))
+            self._loop.submit(lambda: self._judge.fact(catalogue.VisionLost("gone")))

@@ -1,70 +1,76 @@
-"""A door: card and keys in, decision, record, then the lock; contact and exit button in, the door's own state out."""
+"""A door: what is shown at its readers in, decision, record, then the lock; contact and exit button in, state out."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 
 from center.contract import catalogue
-from gateway.access import tokens
+from gateway.control import facts
+from gateway.control.access_point import AccessPoint, Asked
 from gateway.control.job_loop import JobLoop
-from gateway.control.judge import Judge
+from gateway.control.judge import Judge, Kept
+from gateway.control.lock import Lock
 from gateway.errors import DriverError, StoreError
 from gateway.model import (
-    AccessRequest,
     CardRead,
-    CredentialKind,
-    Decision,
     InputChanged,
     KeysEntered,
-    Presented,
-    PulseOutput,
+    PortalMode,
     Reason,
     Signal,
+    TextScanned,
 )
-from gateway.portal.door import Door, DoorEvent, DoorReport, DoorTimes, step
+from gateway.portal import mode
+from gateway.portal.door import Door, DoorEvent, DoorReport, DoorState, DoorTimes, step
 from gateway.ports import Actuator, NewEntry
 from runtime.log import get
 
-MAX_KEYS = 16  # a PIN plus enter; more is somebody leaning on the keypad
+MAX_UNPASSED = 8  # people let in by one release who have not pulled the door yet
 
 log = get("door")
 
 
 @dataclass(frozen=True, slots=True)
 class DoorSettings:
-    """What the configuration says of this door. `device` is its reader's node, which also drives the lock."""
+    """What the configuration says of this door.
+
+    device: its reader's node, which also drives the lock. points: further devices where people ask to pass (a reader on
+    the way out, a scanner). fire: whether it is on the fire list, and so released by fire.
+    """
 
     name: str
     device: str
     label: dict[str, str]
     times: DoorTimes
     pin_wait_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Pending:
-    """A card that waits for its PIN."""
-
-    presented: tuple[Presented, ...]
-    decision: Decision
-    deadline_ms: int
+    points: tuple[str, ...] = field(default=())
+    fire: bool = False
 
 
 class DoorControl:
-    """Owns one door's state. `observe` and `override` only queue; `run` does the work, one thing at a time."""
+    """Owns one door's state. `observe` and `override` only queue; `run` does the work, one thing at a time.
+
+    `mode_changed` acts at once: fire and emergency open wait for no queue and no disk.
+    """
 
     def __init__(self, settings: DoorSettings, judge: Judge, actuator: Actuator) -> None:
         self.settings = settings
         self._judge = judge
         self._actuator = actuator
         self._clock = judge.clock
+        self._lock = Lock(settings.device, "lock", actuator, judge.clock)
         self._door = Door(since_ms=self._clock.monotonic_ms())
         self._opened_ms = self._clock.monotonic_ms()
+        self._needed_until_ms = 0  # of the last grant, or of the last request to exit
         self._contact_known = False
-        self._pending: _Pending | None = None
-        self._keys = ""
+        self._unpassed: list[Asked] = []  # let in, and the door was not opened yet
         self.state_since_ms = self._clock.now_ms()
         self.last_reason: Reason | None = None
+        self._points = {
+            device: AccessPoint(settings.name, device, settings.pin_wait_ms, judge, self._carry_out, self._ask_for_more)
+            for device in (settings.device, *settings.points)
+        }
         self.loop = JobLoop(settings.name, self._clock, self._deadline_ms, self._expire)
 
     @property
@@ -72,141 +78,166 @@ class DoorControl:
         """The door's state, as in gateway.portal.door.DoorState."""
         return self._door.state
 
-    def device_online(self) -> None:
+    def device_online(self, device: str) -> None:
         """The device came (back): what its contact says first is how the door was found, not what just happened."""
-        self._contact_known = False
+        if device == self.settings.device:
+            self._contact_known = False
+            self._lock.again()
 
-    def observe(self, observation: CardRead | KeysEntered | InputChanged) -> None:
-        """Something happened at this door's device."""
+    def observe(self, observation: CardRead | KeysEntered | TextScanned | InputChanged) -> None:
+        """Something happened at one of this door's devices."""
         match observation:
-            case InputChanged(name="contact") if not self._contact_known:
-                self._contact_known = True
-                self.loop.submit(lambda: self._step(DoorEvent.FOUND_OPEN if observation.active else DoorEvent.CLOSED))
-            case CardRead():
-                self.loop.submit(lambda: self._card(observation))
-            case KeysEntered():
-                self.loop.submit(lambda: self._keypad(observation.keys))
+            case InputChanged(device=device) if device != self.settings.device:
+                return  # a reader on the way out drives no lock and has no contact
             case InputChanged(name="contact", active=active):
-                self.loop.submit(lambda: self._step(DoorEvent.OPENED if active else DoorEvent.CLOSED))
+                found, self._contact_known = not self._contact_known, True
+                opened = DoorEvent.FOUND_OPEN if found else DoorEvent.OPENED
+                self.loop.submit(lambda: self._step(opened if active else DoorEvent.CLOSED))
             case InputChanged(name="rex", active=True):
-                self.loop.submit(lambda: self._step(DoorEvent.EXIT_REQUEST))
+                self.loop.submit(self._exit)
+            case CardRead() | KeysEntered() | TextScanned():
+                point = self._points[observation.device]
+                self.loop.submit(lambda: point.take(observation))
+
+    def mode_changed(self) -> None:
+        """Mode or fire of this door changed: be free, or be secured again. Never waits."""
+        conditions, name = self._judge.conditions, self.settings.name
+        free = mode.free(conditions.mode(name), conditions.fire(name))
+        if free is not (self._door.state in (DoorState.FREE, DoorState.FREE_OPEN)):
+            self._report(self._apply(DoorEvent.FREED if free else DoorEvent.SECURED))
+            self.loop.nudge()
+        self._lock.set_free(free)
 
     async def override(self, operator: str) -> None:
         """An operator opens the door: recorded first, then released. Raises StoreError, DriverError."""
         await self.loop.perform(lambda: self._override(operator))
 
-    async def _override(self, operator: str) -> None:
-        token = self._judge.token("operator", operator)
-        await self._judge.record(NewEntry(catalogue.AccessOverridden(self.settings.name, token)))
-        await self._release()
-
     async def run(self) -> None:
         """Until cancelled."""
-        await self.loop.run()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._lock.run(lambda: self._needed_until_ms))
+            tasks.create_task(self.loop.run())
 
-    async def _card(self, card: CardRead) -> None:
-        self._keys = ""
-        await self._request((Presented(CredentialKind.CARD, tokens.card_key(card.bits, card.data)),))
+    async def _override(self, operator: str) -> None:
+        late_ok = not self._judge.high_security(self.settings.name)
+        token = self._judge.token("operator", operator)
+        await self._judge.record(NewEntry(catalogue.AccessOverridden(self.settings.name, token)), late_ok=late_ok)
+        await self._release(self.settings.device)
 
-    async def _keypad(self, keys: str) -> None:
-        for key in keys:
-            if key == "*":
-                self._keys = ""
-            elif key == "#":
-                pin, self._keys = self._keys, ""
-                if pin:
-                    await self._pin(pin)
-            elif len(self._keys) < MAX_KEYS:
-                self._keys += key
+    async def _exit(self) -> None:
+        """The node has released its lock by itself already; here it is only told."""
+        self._needed_until_ms = self._clock.monotonic_ms() + self.settings.times.exit_ms
+        await self._step(DoorEvent.EXIT_REQUEST)
+        await self._judge.fact(catalogue.ExitRequested(self.settings.name))
 
-    async def _pin(self, pin: str) -> None:
-        pending, self._pending = self._pending, None
-        holder = pending.decision.holder if pending else None
-        digest = tokens.pin_digest(self._judge.site_key, pin, holder or "")
-        before = pending.presented if pending else ()
-        await self._request((*before, Presented(CredentialKind.PIN, digest)))
+    async def _ask_for_more(self, device: str) -> None:
+        await self._tell(device, Signal("waiting"))
 
-    async def _request(self, presented: tuple[Presented, ...]) -> None:
-        request = AccessRequest(self.settings.name, self.settings.device, presented)
-        decision = self._judge.decide(request)
-        if decision.reason is Reason.PIN_REQUIRED:
-            deadline = self._clock.monotonic_ms() + self.settings.pin_wait_ms
-            self._pending = _Pending(presented, decision, deadline)
-            await self._tell(Signal("waiting"))
-            return
-        self._pending = None
-        await self._carry_out(decision, "+".join(p.kind for p in presented))
-
-    async def _carry_out(self, decision: Decision, credential: str) -> None:
-        """Record, then move: no unlock without a record. Where the record fails, the door stays as it is."""
+    async def _carry_out(self, asked: Asked) -> None:
+        """Record, then move. A high-security door stays shut where nothing can be recorded; others record late."""
+        decision, device = asked.decision, asked.request.point
         self.last_reason = decision.reason
-        fact = catalogue.AccessGranted if decision.granted else catalogue.AccessDenied
-        data = fact(
-            portal=self.settings.name,
-            point=self.settings.device,
-            credential=credential.replace("+", "-"),
-            reason=decision.reason,
-            holder=self._judge.token("holder", decision.holder) if decision.holder else None,
-        )
+        keep: Kept = {}
+        if decision.granted:
+            self._judge.conditions.set_open(self.settings.name, True)  # for an interlock: from the decision on
+            keep = self._judge.granted(asked.request, decision, asked.passes)
+            if self._door.is_open:  # somebody holds it: this is the passage
+                keep = {**keep, **self._moved([asked])}
+        late_ok = not (decision.granted and self._judge.high_security(self.settings.name))
         try:
-            await self._judge.record(NewEntry(data, holder=decision.holder))
+            await self._judge.record(*facts.of_request(self._judge, asked), late_ok=late_ok, keep=keep)
         except StoreError:
             self.last_reason = Reason.STORAGE_BROKEN
-            await self._tell(Signal("denied"))
-            raise
-        if decision.granted:
-            await self._release()
-        else:
-            await self._tell(Signal("denied"))
+            self._tell_open()
+            await self._tell(device, Signal("denied"))
+            await self._judge.record(facts.denied(self._judge, asked, Reason.STORAGE_BROKEN))
+            return
+        if not decision.granted:
+            await self._tell(device, Signal("denied"))
+            return
+        if not self._door.is_open:
+            self._unpassed = [*self._unpassed, asked][-MAX_UNPASSED:]
+        await self._release(device)
 
-    async def _release(self) -> None:
+    async def _release(self, device: str) -> None:
         """The lock alone decides whether it was released; the light comes after, as a courtesy.
 
         The door counts as released from the moment of the command: where only the acknowledgement was lost, somebody
         pulls the door all the same, and that is not forcing it.
         """
+        self._needed_until_ms = self._clock.monotonic_ms() + self.settings.times.unlock_ms
         await self._step(DoorEvent.RELEASE)
         try:
-            await self._actuator.send(self.settings.device, [PulseOutput("lock", self.settings.times.unlock_ms)])
+            await self._lock.release(self.settings.times.unlock_ms)
         except DriverError:
-            await self._judge.record(NewEntry(catalogue.PortalFailed(self.settings.name, "device-unreachable")))
+            await self._judge.fact(catalogue.PortalFailed(self.settings.name, "device-unreachable"))
             raise
-        await self._tell(Signal("granted"))
+        await self._tell(device, Signal("granted"))
 
-    async def _tell(self, signal: Signal) -> None:
+    async def _tell(self, device: str, signal: Signal) -> None:
         try:
-            await self._actuator.send(self.settings.device, [signal])
+            await self._actuator.send(device, [signal])
         except DriverError as e:
             log.warning("the reader could not be told", portal=self.settings.name, error=str(e))
 
     def _deadline_ms(self) -> int | None:
-        deadlines = [self._door.deadline_ms, self._pending.deadline_ms if self._pending else None]
+        deadlines = [self._door.deadline_ms, *(point.deadline_ms for point in self._points.values())]
         return min((d for d in deadlines if d is not None), default=None)
 
     async def _expire(self) -> None:
-        now_ms = self._clock.monotonic_ms()
-        if self._pending is not None and now_ms >= self._pending.deadline_ms:
-            pending, self._pending, self._keys = self._pending, None, ""
-            await self._carry_out(pending.decision, "+".join(p.kind for p in pending.presented))
+        for point in self._points.values():
+            await point.expire()
         await self._step(DoorEvent.TIMEOUT)
 
     async def _step(self, event: DoorEvent) -> None:
+        if (data := self._apply(event)) is not None:
+            await self._record(data)
+
+    def _report(self, data: catalogue.AnyEventData | None) -> None:
+        if data is not None:
+            self.loop.submit(lambda: self._record(data))
+
+    async def _record(self, data: catalogue.AnyEventData) -> None:
+        keep: Kept = {}
+        if isinstance(data, catalogue.PortalOpened):
+            passed, self._unpassed = self._unpassed, []
+            keep = self._moved(passed)
+        await self._judge.fact(data, keep)
+
+    def _moved(self, passed: list[Asked]) -> Kept:
+        keep: Kept = {}
+        for asked in passed:
+            keep |= self._judge.passed(asked.request, asked.decision, asked.passes)
+        return keep
+
+    def _apply(self, event: DoorEvent) -> catalogue.AnyEventData | None:
+        """Step the table; returns what is to be recorded."""
         now_ms = self._clock.monotonic_ms()
         before = self._door
         self._door, report = step(before, event, self.settings.times, now_ms)
         if self._door.state is not before.state:
             self.state_since_ms = self._clock.now_ms()
-            if event is DoorEvent.FOUND_OPEN:
+            if not before.is_open and self._door.is_open:
                 self._opened_ms = now_ms
+            if self._door.state is DoorState.SECURE:
+                self._unpassed = []  # whoever did not pull the door is not inside
+        self._tell_open()
         name = self.settings.name
         match report:
             case DoorReport.OPENED:
-                self._opened_ms = now_ms
-                await self._judge.record(NewEntry(catalogue.PortalOpened(name)))
+                return catalogue.PortalOpened(name)
             case DoorReport.FORCED:
-                self._opened_ms = now_ms
-                await self._judge.record(NewEntry(catalogue.PortalForced(name)))
+                return catalogue.PortalForced(name)
             case DoorReport.HELD:
-                await self._judge.record(NewEntry(catalogue.PortalHeld(name, now_ms - self._opened_ms)))
+                return catalogue.PortalHeld(name, now_ms - self._opened_ms)
             case DoorReport.CLOSED:
-                await self._judge.record(NewEntry(catalogue.PortalClosed(name, now_ms - self._opened_ms)))
+                return catalogue.PortalClosed(name, now_ms - self._opened_ms)
+        return None
+
+    def _tell_open(self) -> None:
+        self._judge.conditions.set_open(self.settings.name, self._door.state is not DoorState.SECURE)
+
+    @property
+    def mode(self) -> PortalMode:
+        """What it is told to be."""
+        return self._judge.conditions.mode(self.settings.name)

@@ -18,6 +18,9 @@ class BarrierState(StrEnum):
     CLEARED = "cleared"  # up, the loop is free again, lowers at the deadline
     LOWERING = "lowering"  # the lower signal is held
     FAILED = "failed"  # told to move, no feedback in time
+    FREEING = "freeing"  # told to rise and to stay up: fire, emergency open or an unlock schedule
+    FREE = "free"  # up until further notice
+    STUCK = "stuck"  # told to stay up, no feedback in time: told again and again
 
 
 class BarrierEvent(StrEnum):
@@ -30,6 +33,8 @@ class BarrierEvent(StrEnum):
     LOOP_OCCUPIED = "loop-occupied"
     LOOP_FREE = "loop-free"
     TIMEOUT = "timeout"
+    FREED = "freed"  # stay up until further notice
+    SECURED = "secured"  # that has ended
 
 
 class BarrierEffect(StrEnum):
@@ -54,6 +59,8 @@ TABLE: dict[tuple[BarrierState, BarrierEvent], tuple[BarrierState, tuple[Barrier
     (_S.UNKNOWN, _E.LOOP_OCCUPIED): (_S.UNKNOWN, _NOTHING),
     (_S.UNKNOWN, _E.LOOP_FREE): (_S.UNKNOWN, _NOTHING),
     (_S.UNKNOWN, _E.TIMEOUT): (_S.UNKNOWN, _NOTHING),
+    (_S.UNKNOWN, _E.FREED): (_S.FREEING, (_F.RAISE,)),
+    (_S.UNKNOWN, _E.SECURED): (_S.UNKNOWN, _NOTHING),
     (_S.LOWERED, _E.ADMIT): (_S.RAISING, (_F.RAISE,)),
     (_S.LOWERED, _E.AT_TOP): (_S.RAISED, (_F.REPORT_OPENED,)),  # raised by hand or by its own controller
     (_S.LOWERED, _E.AT_BOTTOM): (_S.LOWERED, _NOTHING),
@@ -61,6 +68,8 @@ TABLE: dict[tuple[BarrierState, BarrierEvent], tuple[BarrierState, tuple[Barrier
     (_S.LOWERED, _E.LOOP_OCCUPIED): (_S.LOWERED, _NOTHING),
     (_S.LOWERED, _E.LOOP_FREE): (_S.LOWERED, _NOTHING),
     (_S.LOWERED, _E.TIMEOUT): (_S.LOWERED, _NOTHING),
+    (_S.LOWERED, _E.FREED): (_S.FREEING, (_F.RAISE,)),
+    (_S.LOWERED, _E.SECURED): (_S.LOWERED, _NOTHING),
     (_S.RAISING, _E.ADMIT): (_S.RAISING, _NOTHING),
     (_S.RAISING, _E.AT_TOP): (_S.RAISED, (_F.REPORT_OPENED,)),
     (_S.RAISING, _E.AT_BOTTOM): (_S.RAISING, _NOTHING),
@@ -68,6 +77,8 @@ TABLE: dict[tuple[BarrierState, BarrierEvent], tuple[BarrierState, tuple[Barrier
     (_S.RAISING, _E.LOOP_OCCUPIED): (_S.RAISING, _NOTHING),
     (_S.RAISING, _E.LOOP_FREE): (_S.RAISING, _NOTHING),
     (_S.RAISING, _E.TIMEOUT): (_S.FAILED, (_F.REPORT_FAILED,)),
+    (_S.RAISING, _E.FREED): (_S.FREEING, (_F.RAISE,)),
+    (_S.RAISING, _E.SECURED): (_S.RAISING, _NOTHING),
     (_S.RAISED, _E.ADMIT): (_S.RAISED, _NOTHING),
     (_S.RAISED, _E.AT_TOP): (_S.RAISED, _NOTHING),
     (_S.RAISED, _E.AT_BOTTOM): (_S.LOWERED, (_F.REPORT_CLOSED,)),
@@ -75,6 +86,8 @@ TABLE: dict[tuple[BarrierState, BarrierEvent], tuple[BarrierState, tuple[Barrier
     (_S.RAISED, _E.LOOP_OCCUPIED): (_S.PASSING, _NOTHING),
     (_S.RAISED, _E.LOOP_FREE): (_S.CLEARED, _NOTHING),
     (_S.RAISED, _E.TIMEOUT): (_S.LOWERING, _NOTHING),
+    (_S.RAISED, _E.FREED): (_S.FREE, _NOTHING),
+    (_S.RAISED, _E.SECURED): (_S.RAISED, _NOTHING),
     (_S.PASSING, _E.ADMIT): (_S.PASSING, _NOTHING),
     (_S.PASSING, _E.AT_TOP): (_S.PASSING, _NOTHING),
     (_S.PASSING, _E.AT_BOTTOM): (_S.LOWERED, (_F.REPORT_CLOSED,)),
@@ -82,6 +95,8 @@ TABLE: dict[tuple[BarrierState, BarrierEvent], tuple[BarrierState, tuple[Barrier
     (_S.PASSING, _E.LOOP_OCCUPIED): (_S.PASSING, _NOTHING),
     (_S.PASSING, _E.LOOP_FREE): (_S.CLEARED, _NOTHING),
     (_S.PASSING, _E.TIMEOUT): (_S.PASSING, _NOTHING),
+    (_S.PASSING, _E.FREED): (_S.FREE, _NOTHING),
+    (_S.PASSING, _E.SECURED): (_S.PASSING, _NOTHING),
     (_S.CLEARED, _E.ADMIT): (_S.RAISED, _NOTHING),
     (_S.CLEARED, _E.AT_TOP): (_S.CLEARED, _NOTHING),
     (_S.CLEARED, _E.AT_BOTTOM): (_S.LOWERED, (_F.REPORT_CLOSED,)),
@@ -89,6 +104,8 @@ TABLE: dict[tuple[BarrierState, BarrierEvent], tuple[BarrierState, tuple[Barrier
     (_S.CLEARED, _E.LOOP_OCCUPIED): (_S.PASSING, _NOTHING),
     (_S.CLEARED, _E.LOOP_FREE): (_S.CLEARED, _NOTHING),
     (_S.CLEARED, _E.TIMEOUT): (_S.LOWERING, _NOTHING),
+    (_S.CLEARED, _E.FREED): (_S.FREE, _NOTHING),
+    (_S.CLEARED, _E.SECURED): (_S.CLEARED, _NOTHING),
     (_S.LOWERING, _E.ADMIT): (_S.RAISING, (_F.RAISE,)),
     (_S.LOWERING, _E.AT_TOP): (_S.LOWERING, _NOTHING),
     (_S.LOWERING, _E.AT_BOTTOM): (_S.LOWERED, (_F.REPORT_CLOSED,)),
@@ -96,6 +113,8 @@ TABLE: dict[tuple[BarrierState, BarrierEvent], tuple[BarrierState, tuple[Barrier
     (_S.LOWERING, _E.LOOP_OCCUPIED): (_S.RAISING, (_F.RAISE,)),
     (_S.LOWERING, _E.LOOP_FREE): (_S.LOWERING, _NOTHING),
     (_S.LOWERING, _E.TIMEOUT): (_S.FAILED, (_F.REPORT_FAILED,)),
+    (_S.LOWERING, _E.FREED): (_S.FREEING, (_F.RAISE,)),
+    (_S.LOWERING, _E.SECURED): (_S.LOWERING, _NOTHING),
     (_S.FAILED, _E.ADMIT): (_S.RAISING, (_F.RAISE,)),
     (_S.FAILED, _E.AT_TOP): (_S.RAISED, (_F.REPORT_OPENED,)),
     (_S.FAILED, _E.AT_BOTTOM): (_S.LOWERED, (_F.REPORT_CLOSED,)),
@@ -103,6 +122,35 @@ TABLE: dict[tuple[BarrierState, BarrierEvent], tuple[BarrierState, tuple[Barrier
     (_S.FAILED, _E.LOOP_OCCUPIED): (_S.FAILED, _NOTHING),
     (_S.FAILED, _E.LOOP_FREE): (_S.FAILED, _NOTHING),
     (_S.FAILED, _E.TIMEOUT): (_S.FAILED, _NOTHING),
+    (_S.FAILED, _E.FREED): (_S.FREEING, (_F.RAISE,)),
+    (_S.FAILED, _E.SECURED): (_S.FAILED, _NOTHING),
+    (_S.FREEING, _E.ADMIT): (_S.FREEING, _NOTHING),
+    (_S.FREEING, _E.AT_TOP): (_S.FREE, (_F.REPORT_OPENED,)),
+    (_S.FREEING, _E.AT_BOTTOM): (_S.FREEING, _NOTHING),
+    (_S.FREEING, _E.LEFT_BOTTOM): (_S.FREEING, _NOTHING),
+    (_S.FREEING, _E.LOOP_OCCUPIED): (_S.FREEING, _NOTHING),
+    (_S.FREEING, _E.LOOP_FREE): (_S.FREEING, _NOTHING),
+    (_S.FREEING, _E.TIMEOUT): (_S.STUCK, (_F.RAISE, _F.REPORT_FAILED)),
+    (_S.FREEING, _E.FREED): (_S.FREEING, _NOTHING),
+    (_S.FREEING, _E.SECURED): (_S.RAISING, _NOTHING),
+    (_S.FREE, _E.ADMIT): (_S.FREE, _NOTHING),
+    (_S.FREE, _E.AT_TOP): (_S.FREE, _NOTHING),
+    (_S.FREE, _E.AT_BOTTOM): (_S.FREEING, (_F.RAISE, _F.REPORT_CLOSED)),
+    (_S.FREE, _E.LEFT_BOTTOM): (_S.FREE, _NOTHING),
+    (_S.FREE, _E.LOOP_OCCUPIED): (_S.FREE, _NOTHING),
+    (_S.FREE, _E.LOOP_FREE): (_S.FREE, _NOTHING),
+    (_S.FREE, _E.TIMEOUT): (_S.FREE, _NOTHING),
+    (_S.FREE, _E.FREED): (_S.FREE, _NOTHING),
+    (_S.FREE, _E.SECURED): (_S.RAISED, _NOTHING),
+    (_S.STUCK, _E.ADMIT): (_S.STUCK, _NOTHING),
+    (_S.STUCK, _E.AT_TOP): (_S.FREE, (_F.REPORT_OPENED,)),
+    (_S.STUCK, _E.AT_BOTTOM): (_S.STUCK, _NOTHING),
+    (_S.STUCK, _E.LEFT_BOTTOM): (_S.STUCK, _NOTHING),
+    (_S.STUCK, _E.LOOP_OCCUPIED): (_S.STUCK, _NOTHING),
+    (_S.STUCK, _E.LOOP_FREE): (_S.STUCK, _NOTHING),
+    (_S.STUCK, _E.TIMEOUT): (_S.STUCK, (_F.RAISE,)),
+    (_S.STUCK, _E.FREED): (_S.STUCK, _NOTHING),
+    (_S.STUCK, _E.SECURED): (_S.FAILED, _NOTHING),
 }
 
 
@@ -146,12 +194,16 @@ def step(
         state = BarrierState.RAISED
     if state is not BarrierState.PASSING:
         next_admitted = False
-    renewed = event is BarrierEvent.ADMIT and state is BarrierState.RAISED
+    renewed = (event is BarrierEvent.ADMIT and state is BarrierState.RAISED) or (
+        event is BarrierEvent.TIMEOUT and state is BarrierState.STUCK
+    )
     if state is barrier.state and not renewed:
         deadline = None if event is BarrierEvent.TIMEOUT else barrier.deadline_ms
         return Barrier(state, barrier.since_ms, deadline, occupied, next_admitted), effects
     after = {
         BarrierState.RAISING: times.travel_ms,
+        BarrierState.FREEING: times.travel_ms,
+        BarrierState.STUCK: times.travel_ms,
         BarrierState.RAISED: times.no_passage_ms,
         BarrierState.CLEARED: times.lower_after_ms,
         BarrierState.LOWERING: times.travel_ms,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,10 +15,10 @@ from fastapi.responses import JSONResponse, Response
 
 from gateway import config as configuration
 from gateway.errors import OperationRefusedError, OperationsUnavailableError
-from gateway.model import SiteStatus
+from gateway.model import PortalMode, SiteStatus
 from gateway.operations.client import OperationsClient
 from gateway.store.reading import JournalReading
-from gateway.web import showing, sources
+from gateway.web import metrics, showing, sources
 from gateway.web.answers import Done, Events, Problem, event_of
 from gateway.web.sources import Look, Place, Reading, StatusClient
 from gateway.web.texts import TEXTS, TITLE
@@ -28,6 +29,7 @@ from pages.language import Words
 PAGE_ROWS = 30
 TEMPLATES = Path(__file__).parent / "templates"
 Portal = Annotated[str, Query(pattern="^([a-z0-9-]{1,32})?$")]
+InName = Annotated[str, InPath(pattern="^[a-z0-9-]{1,32}$")]
 Before = Annotated[int | None, Query(ge=1, le=1 << 53)]
 PROBLEMS: dict[int | str, dict[str, object]] = {
     401: {"model": Problem}, 403: {"model": Problem}, 409: {"model": Problem}, 503: {"model": Problem},
@@ -36,10 +38,13 @@ PROBLEMS: dict[int | str, dict[str, object]] = {
 
 def create(client: StatusClient, reading: Reading, place: Place) -> FastAPI:
     """The application over its sources. Raises pages.errors.PageError where ZHIAN_PAGE_TOKEN cannot be used."""
-    app = application.create("gateway", title=TITLE, templates=TEMPLATES, texts=TEXTS, zone=place.zone)
+    app = application.create(
+        "gateway", title=TITLE, templates=TEMPLATES, texts=TEXTS, zone=place.zone, open_paths=metrics.PATHS
+    )
     site = _Site(app.state.pages, client, reading, place)
     _add_pages(app, site)
     _add_rest(app, site)
+    metrics.add(app, client, reading)
     return app
 
 
@@ -57,7 +62,7 @@ async def serve(config_file: Path) -> None:
 def place_of(config: configuration.GatewayConfig) -> Place:
     """What gateway.toml says of the site, for showing it while core is away."""
     site = config.site
-    portals: list[configuration.Door | configuration.Barrier] = [*config.door, *config.barrier]
+    portals = (*config.door, *config.turnstile, *config.lift, *config.barrier)
     return Place(
         district=site.district,
         site=site.site,
@@ -87,6 +92,8 @@ class _Site:
             "chips": showing.chips(look.status, t),
             "away": look.status is None,
             "cards": showing.cards(look.portals, t),
+            "fire": look.status is not None and look.status.fire,
+            "lockdown": look.status is not None and look.status.lockdown,
             "broken": look.newest_seq is None,
         }
 
@@ -183,7 +190,7 @@ def _add_rest(app: FastAPI, site: _Site) -> None:
     @app.get("/api/status", response_model=SiteStatus, responses=PROBLEMS, summary="The site now")
     async def status(request: Request) -> Response | SiteStatus:
         try:
-            return await site.client.status()
+            return await sources.counted(await site.client.status(), site.reading)
         except OperationsUnavailableError as e:
             return site.pages.problem(request, 503, "unavailable", str(e))
 
@@ -197,23 +204,54 @@ def _add_rest(app: FastAPI, site: _Site) -> None:
         older = _url("/api/events", portal=portal, before=found[-1].seq, limit=limit) if len(found) == limit else None
         return Events(events=[event_of(event) for event in found], older=older)
 
-    @app.post(
-        "/api/portals/{name}/open", response_model=Done, responses=PROBLEMS, summary="Open a portal; it is recorded"
-    )
-    async def open_portal(request: Request, name: Annotated[str, InPath(pattern="^[a-z0-9-]{1,32}$")]) -> Response:
+    async def carry_out(request: Request, words: str, done: str, work: Callable[[str], Awaitable[None]]) -> Response:
+        """`work(operator)`; `words` begins the keys of its refusals."""
         t = site.pages.words(request)
         session = visitor(request).session
         if session is None:  # the guard lets nobody here; deny all the same
             return site.pages.refuse(request, 401, "session")
         try:
-            await site.client.open_portal(name, session.label)
+            await work(session.label)
         except OperationRefusedError as e:
-            text = f"{t('open.refused')}{t('open.detail', text=e)}"
+            text = f"{t(f'{words}.refused')}{t('open.detail', text=e)}"
             return site.pages.problem(request, 409, "refused", text)
         except OperationsUnavailableError as e:
-            text = f"{t('open.unavailable')}{t('open.detail', text=e)}"
+            text = f"{t(f'{words}.unavailable')}{t('open.detail', text=e)}"
             return site.pages.problem(request, 503, "unavailable", text)
         finally:
             site.shared.stale()
-        label = t.label(site.place.portals.get(name, {})) or name
-        return JSONResponse({"text": t("open.done", name=label)})
+        return JSONResponse({"text": done})
+
+    def label_of(request: Request, name: str) -> str:
+        return site.pages.words(request).label(site.place.portals.get(name, {})) or name
+
+    @app.post(
+        "/api/portals/{name}/open", response_model=Done, responses=PROBLEMS, summary="Open a portal; it is recorded"
+    )
+    async def open_portal(request: Request, name: InName) -> Response:
+        done = site.pages.words(request)("open.done", name=label_of(request, name))
+        return await carry_out(request, "open", done, lambda operator: site.client.open_portal(name, operator))
+
+    @app.post(
+        "/api/portals/{name}/mode/{mode}", response_model=Done, responses=PROBLEMS, summary="Tell a portal what to be"
+    )
+    async def set_mode(request: Request, name: InName, mode: PortalMode) -> Response:
+        t = site.pages.words(request)
+        done = t("act.mode.done", name=label_of(request, name), mode=t(f"mode.{mode}"))
+        return await carry_out(request, "act", done, lambda operator: site.client.set_portal_mode(name, mode, operator))
+
+    @app.post("/api/lockdown/begin", response_model=Done, responses=PROBLEMS, summary="Lock the whole site down")
+    async def begin_lockdown(request: Request) -> Response:
+        return await carry_out(
+            request, "act", site.pages.words(request)("act.lockdown.done"), site.client.begin_lockdown
+        )
+
+    @app.post("/api/lockdown/end", response_model=Done, responses=PROBLEMS, summary="End the lockdown")
+    async def end_lockdown(request: Request) -> Response:
+        return await carry_out(
+            request, "act", site.pages.words(request)("act.unlockdown.done"), site.client.end_lockdown
+        )
+
+    @app.post("/api/fire/reset", response_model=Done, responses=PROBLEMS, summary="End the fire release, on site")
+    async def reset_fire(request: Request) -> Response:
+        return await carry_out(request, "act", site.pages.words(request)("act.fire.done"), site.client.reset_fire)

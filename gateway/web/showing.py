@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from gateway.model import PortalStatus, SiteStatus
+from gateway.model import PortalMode, PortalStatus, SiteStatus
 from gateway.store.reading import RecordedEvent
-from gateway.web.texts import LOOKS, SEVERITIES, UNKNOWN_LOOK
+from gateway.web.texts import LOOKS, MODE_TONES, SEVERITIES, UNKNOWN_LOOK
 from pages.language import Words
 from pages.rendering import shown
 
@@ -35,6 +35,10 @@ class Card:
     online: bool
     known: str  # the last state known of an offline portal, else ""
     last: str
+    mode: str  # in words, "" for the ordinary one
+    mode_tone: str
+    fire: bool
+    emergency: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,10 @@ def chips(status: SiteStatus | None, t: Words) -> list[Chip]:
     if status is None:
         return [Chip("red", "core", t("site.core.away"))]
     found = []
+    if status.fire:
+        found.append(Chip("red", "alert", t("site.fire")))
+    if status.lockdown:
+        found.append(Chip("amber", "locked", t("site.lockdown")))
     if not status.storage_ok:
         found.append(Chip("red", "disk", t("site.storage.broken")))
     if status.clock == "uncertain":
@@ -106,6 +114,10 @@ def _card(portal: PortalStatus, t: Words) -> Card:
         online=portal.online,
         known="" if state == portal.state else _known(t, "state", portal.state),
         last=t("doors.last.none") if portal.last_reason is None else _known(t, "reason", portal.last_reason),
+        mode="" if portal.mode is PortalMode.LOCKED else _known(t, "mode", portal.mode),
+        mode_tone=MODE_TONES.get(portal.mode, "blue"),
+        fire=portal.fire,
+        emergency=portal.mode is PortalMode.EMERGENCY_OPEN,
     )
 
 

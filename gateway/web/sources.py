@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from gateway.errors import OperationsUnavailableError, StoreError
-from gateway.model import PortalStatus, SiteStatus
-from gateway.store.reading import RecordedEvent
+from gateway.model import PortalMode, PortalStatus, SiteStatus
+from gateway.store.reading import JournalCounts, RecordedEvent
 
 
 class StatusClient(Protocol):
@@ -21,8 +21,16 @@ class StatusClient(Protocol):
         ...
 
     async def open_portal(self, portal: str, operator: str) -> None:
-        """Raises OperationRefusedError, OperationsUnavailableError."""
+        """Raises OperationRefusedError, OperationsUnavailableError, as all below."""
         ...
+
+    async def set_portal_mode(self, portal: str, mode: PortalMode, operator: str) -> None: ...
+
+    async def begin_lockdown(self, operator: str) -> None: ...
+
+    async def end_lockdown(self, operator: str) -> None: ...
+
+    async def reset_fire(self, operator: str) -> None: ...
 
 
 class Reading(Protocol):
@@ -37,6 +45,14 @@ class Reading(Protocol):
         portal: str | None = None,
     ) -> Sequence[RecordedEvent]:
         """Newest first. Raises StoreError."""
+        ...
+
+    def counts(self) -> JournalCounts:
+        """Totals of the present epoch. Raises StoreError."""
+        ...
+
+    def shown(self, seq: int) -> int:
+        """What a number of the journal is counted as here. Raises StoreError."""
         ...
 
 
@@ -69,11 +85,21 @@ class Look:
 async def look(client: StatusClient, reading: Reading) -> Look:
     """Ask core and the journal. Neither being away is an error here: the page shows it."""
     try:
-        status = await client.status()
+        status = await counted(await client.status(), reading)
     except OperationsUnavailableError:
         status = None
     newest = await events(reading, limit=1)
     return Look(status, None if newest is None else (newest[0].seq if newest else 0))
+
+
+async def counted(status: SiteStatus, reading: Reading) -> SiteStatus:
+    """The status with its numbers counted as the list of events counts them: what may not be seen leaves no gap."""
+    try:
+        made = await asyncio.to_thread(reading.shown, status.uplink.made)
+        acked = await asyncio.to_thread(reading.shown, status.uplink.acked_upto)
+    except StoreError:
+        made = acked = 0
+    return replace(status, uplink=replace(status.uplink, made=made, acked_upto=acked))
 
 
 async def events(

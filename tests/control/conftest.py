@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -43,6 +43,8 @@ class Site:
 
     def __init__(self) -> None:
         self.happened: list[tuple[str, object]] = []
+        self.late: list[NewEntry] = []  # what could not be stored and waits in memory
+        self.kept: dict[str, str | None] = {}
         self.disk_full = False
         self.device_gone = False
         self.disk_answers: asyncio.Event | None = None
@@ -55,20 +57,30 @@ class Site:
                 Credential(CredentialKind.PLATE, "京A12345", "lin"),
                 Credential(CredentialKind.PIN, pin_digest(SITE_KEY, "1234", "lin"), "lin"),
             ],
-            [Rule("residents", frozenset({"lobby", "garage", "gate"}), ALWAYS)],
+            [Rule("residents", frozenset({"lobby", "garage", "gate", "vault"}), ALWAYS)],
             [
                 PortalPolicy("lobby", (frozenset({CredentialKind.CARD}),)),
                 PortalPolicy("garage", (frozenset({CredentialKind.CARD, CredentialKind.PIN}),)),
                 PortalPolicy("gate", (frozenset({CredentialKind.PLATE}),)),
+                PortalPolicy("vault", (frozenset({CredentialKind.CARD}),), high_security=True),
             ],
         )
         self.judge = Judge(policy, self.clock, SITE_KEY, self)
 
-    async def record(self, entries: Sequence[NewEntry]) -> None:
+    async def record(
+        self, entries: Sequence[NewEntry], *, late_ok: bool = False, keep: Mapping[str, str | None] | None = None
+    ) -> None:
+        self.kept |= keep or {}
         if self.disk_full:
-            raise StoreError("the disk is full")
+            if not late_ok:
+                raise StoreError("the disk is full")
+            self.late += entries
+            return
         await (self.disk_answers.wait() if self.disk_answers else asyncio.sleep(0))  # a commit gives the loop away
         self.happened += [("record", entry) for entry in entries]
+
+    async def keep(self, key: str, value: str | None) -> None:
+        await self.record((), keep={key: value})
 
     async def send(self, device: str, commands: Sequence[Command]) -> None:
         if self.device_gone:
@@ -78,6 +90,10 @@ class Site:
     @property
     def facts(self) -> list[str]:
         return [type(entry.data).__name__ for what, entry in self.happened if what == "record"]
+
+    @property
+    def recorded(self) -> list[object]:
+        return [entry.data for what, entry in self.happened if what == "record"]
 
     @property
     def commands(self) -> list[object]:

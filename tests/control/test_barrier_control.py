@@ -66,11 +66,28 @@ async def test_a_stranger_is_recorded_and_the_arm_stays(site, gate, settle):
     assert site.commands == []
 
 
-async def test_a_full_disk_keeps_the_arm_down(site, gate, settle):
+async def test_a_full_disk_raises_the_arm_and_records_late(site, gate, settle):
     site.disk_full = True
     gate.plate_read(SEEN)
     await settle()
-    assert site.commands == []
+    assert site.commands == ["raise"]
+    assert [type(entry.data).__name__ for entry in site.late] == ["VehicleSeen", "AccessGranted"]
+
+
+async def test_in_a_fire_the_arm_rises_and_stays_up(site, gate, settle):
+    site.judge.conditions.set_fire("gate", True)
+    gate.mode_changed()
+    await settle()
+    assert site.commands == ["raise"]
+    gate.feedback(BarrierEvent.AT_TOP)
+    site.clock.ms += 600_000
+    gate.feedback(BarrierEvent.TIMEOUT)
+    await settle()
+    assert (gate.state, gate.arm.lower) == ("free", False)
+    site.judge.conditions.set_fire("gate", False)
+    gate.mode_changed()
+    await settle()
+    assert gate.state == "raised"
 
 
 async def lowering(gate, site, settle):

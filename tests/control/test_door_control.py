@@ -46,8 +46,17 @@ async def test_a_grant_is_recorded_before_the_lock_is_told(site, running, settle
     assert "lin" not in repr(entry.data)
 
 
-async def test_a_full_disk_leaves_the_door_shut(site, running, settle):
+async def test_a_full_disk_opens_an_ordinary_door_and_records_late(site, running, settle):
     control = running(door(site))
+    site.disk_full = True
+    control.observe(CARD_1)
+    await settle()
+    assert site.commands == [PulseOutput("lock", 5_000), Signal("granted")]
+    assert [type(entry.data).__name__ for entry in site.late] == ["AccessGranted"]
+
+
+async def test_a_full_disk_leaves_a_high_security_door_shut(site, running, settle):
+    control = running(door(site, "vault"))
     site.disk_full = True
     control.observe(CARD_1)
     await settle()
@@ -116,7 +125,7 @@ async def test_the_exit_button_needs_no_policy_and_no_record(site, running, sett
     control.observe(InputChanged("reader", "contact", True))
     control.observe(InputChanged("reader", "contact", False))
     await settle()
-    assert site.facts == ["PortalOpened", "PortalClosed"]
+    assert site.facts == ["ExitRequested", "PortalOpened", "PortalClosed"]
 
 
 async def test_a_door_that_opens_by_itself_was_forced(site, running, settle):
@@ -145,7 +154,7 @@ async def test_a_device_that_does_not_answer_is_told_to_the_operator_and_recorde
 async def test_a_door_that_is_found_open_was_not_forced(site, running, settle):
     control = running(door(site))
     await settle()
-    control.device_online()
+    control.device_online("reader")
     control.observe(InputChanged("reader", "contact", True))
     await settle()
     assert (site.facts, control.state) == ([], "open")

@@ -15,6 +15,8 @@ from gateway.access.reasons import SENTENCES
 from gateway.model import PortalStatus, Reason
 from gateway.portal.barrier import BarrierState
 from gateway.portal.door import DoorState
+from gateway.portal.lift import LiftState
+from gateway.portal.turnstile import TurnstileState
 from gateway.store.reading import RecordedEvent
 from gateway.web import showing, sources
 from gateway.web.app import create
@@ -96,6 +98,9 @@ async def test_hostile_text_is_shown_and_not_obeyed(site: VirtualSite) -> None:
     )  # fmt: skip
 
     class HostileReading:
+        def shown(self, seq: int) -> int:
+            return seq
+
         def newest(self, **_: object) -> list[RecordedEvent]:
             return [event]
 
@@ -160,7 +165,7 @@ def test_reasons_have_the_wording_of_the_room_that_decides() -> None:
 
 
 def test_every_state_of_a_portal_has_words_and_a_look() -> None:
-    for state in (*DoorState, *BarrierState):
+    for state in (*DoorState, *BarrierState, *TurnstileState, *LiftState):
         assert f"state.{state}" in TEXTS
         assert state in LOOKS
 

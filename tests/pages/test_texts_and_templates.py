@@ -52,7 +52,21 @@ def test_every_key_that_is_used_exists_and_every_text_is_used(area: str) -> None
     known = set(texts) | set(pages.texts.TEXTS) | {"page.title"}
     for key in re.findall(r"""\bt\(["']([a-z.-]+)["']""", code):
         assert key in known or key.endswith(".") or area == "kit", f"{area}: {key}"
-    built = {"severity", "state", "reason", "credential", "lock", "leaf", "led", "node", "arm", "do", "done"}
+    built = {
+        "severity",
+        "state",
+        "mode",
+        "act",
+        "reason",
+        "credential",
+        "lock",
+        "leaf",
+        "led",
+        "node",
+        "arm",
+        "do",
+        "done",
+    }
     for key in texts:
         if key.partition(".")[0] not in built and not key.startswith(("kit.error.", "kit.language.")):
             assert len(re.findall(rf"""["']{re.escape(key)}["']""", code)) >= 2, f"{area}: {key} is never used"

@@ -21,7 +21,7 @@ from center.contract.catalogue import (
     VehicleSeen,
 )
 from gateway.errors import OperationRefusedError, OperationsUnavailableError, StoreError
-from gateway.model import PortalStatus, SiteStatus, UplinkStatus
+from gateway.model import PortalMode, PortalStatus, SiteStatus, UplinkStatus
 from gateway.ports import NewEntry
 from gateway.store import database
 from gateway.store.journal import Journal
@@ -74,6 +74,7 @@ class VirtualSite:
         self.reading = JournalReading(file)
         self.away = False
         self.opened: list[tuple[str, str]] = []
+        self.asked: list[tuple[str, str, str]] = []
         states = {
             "lobby": ("door", "secure", True, "permitted"),
             "garage-lift": ("door", "open", True, "permitted"),
@@ -115,6 +116,27 @@ class VirtualSite:
         self.opened.append((portal, operator))
         await self.journal.record([NewEntry(AccessOverridden(portal, "a" * 16))])
         self.set_state(portal, "released" if portal != "main-gate" else "raising")
+
+    async def set_portal_mode(self, portal: str, mode: PortalMode, operator: str) -> None:
+        if portal not in LABELS:
+            raise OperationRefusedError(f"there is no portal {portal!r}; this gateway has {sorted(LABELS)}")
+        self.asked.append((portal, str(mode), operator))
+        free = {PortalMode.EMERGENCY_OPEN: "free"}
+        self.set_state(portal, free.get(mode, "secure"), mode=mode)
+
+    async def begin_lockdown(self, operator: str) -> None:
+        self.asked.append(("lockdown", "begin", operator))
+        self.status_now = replace(self.status_now, lockdown=True)
+
+    async def end_lockdown(self, operator: str) -> None:
+        self.asked.append(("lockdown", "end", operator))
+        self.status_now = replace(self.status_now, lockdown=False)
+
+    async def reset_fire(self, operator: str) -> None:
+        if not self.status_now.fire:
+            raise OperationRefusedError("nothing is released by fire, so there is nothing to reset")
+        self.asked.append(("fire", "reset", operator))
+        self.status_now = replace(self.status_now, fire=False)
 
     def set_state(self, portal: str, state: str, **changes: object) -> None:
         """Put one portal into a state, from now on."""

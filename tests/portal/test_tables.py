@@ -8,24 +8,38 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.model import PortalMode
 from gateway.portal import barrier as b
 from gateway.portal import door as d
+from gateway.portal import fire as f
+from gateway.portal import lift as lf
+from gateway.portal import mode as m
+from gateway.portal import turnstile as t
 
 DOOR = d.DoorTimes(unlock_ms=5_000, held_open_ms=30_000)
 BARRIER = b.BarrierTimes(travel_ms=6_000, lower_after_ms=2_000, no_passage_ms=20_000)
 
 
-@pytest.mark.parametrize(
-    ("states", "events", "table"), [(d.DoorState, d.DoorEvent, d.TABLE), (b.BarrierState, b.BarrierEvent, b.TABLE)]
-)
-def test_every_pair_has_a_row_and_every_state_is_reached(states, events, table):
+TABLES = {
+    "door": (d.DoorState, d.DoorEvent, {pair: row[0] for pair, row in d.TABLE.items()}),
+    "barrier": (b.BarrierState, b.BarrierEvent, {pair: row[0] for pair, row in b.TABLE.items()}),
+    "turnstile": (t.TurnstileState, t.TurnstileEvent, {pair: row[0] for pair, row in t.TABLE.items()}),
+    "lift": (lf.LiftState, lf.LiftEvent, lf.TABLE),
+    "fire": (f.FireState, f.FireEvent, {pair: row[0] for pair, row in f.TABLE.items()}),
+    "mode": (PortalMode, m.ModeEvent, m.TABLE),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_pair_has_a_row_and_every_state_is_reached(name):
+    states, events, table = TABLES[name]
     assert set(table) == set(itertools.product(states, events))
     reached, frontier = set(), [next(iter(states))]
     while frontier:
         state = frontier.pop()
         if state not in reached:
             reached.add(state)
-            frontier += [table[state, event][0] for event in events]
+            frontier += [table[state, event] for event in events]
     assert reached == set(states)
 
 
@@ -81,7 +95,7 @@ def test_a_door_that_is_secure_was_last_closed_or_never_opened(steps):
         now_ms += after_ms
         door, _ = d.step(door, event, DOOR, now_ms)
         contact_open = {E.OPENED: True, E.FOUND_OPEN: True, E.CLOSED: False}.get(event, contact_open)
-        assert (door.state in (d.DoorState.OPEN, d.DoorState.HELD, d.DoorState.FORCED)) == contact_open
+        assert door.is_open == contact_open
 
 
 B, S = b.BarrierEvent, b.BarrierState
@@ -165,3 +179,183 @@ def test_the_lower_signal_is_never_held_over_an_occupied_loop(steps):
         occupied = {B.LOOP_OCCUPIED: True, B.LOOP_FREE: False}.get(event, occupied)
         assert barrier.loop_occupied is occupied
         assert not (barrier.lower_held and occupied)
+
+
+# --- what a door is while it is free ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("events", "state", "reports"),
+    [
+        ([(0, E.FREED), (100, E.OPENED), (90_000, E.TIMEOUT)], d.DoorState.FREE_OPEN, [R.OPENED]),  # no time limit
+        ([(0, E.FREED), (100, E.OPENED), (200, E.CLOSED)], d.DoorState.FREE, [R.OPENED, R.CLOSED]),
+        ([(0, E.OPENED), (10, E.FREED), (20, E.CLOSED)], d.DoorState.FREE, [R.FORCED, R.CLOSED]),
+        ([(0, E.FREED), (9_000, E.SECURED), (9_100, E.OPENED)], d.DoorState.OPEN, [R.OPENED]),  # pulled just before
+        ([(0, E.FREED), (9_000, E.SECURED), (9_500, E.TIMEOUT), (9_600, E.OPENED)], d.DoorState.FORCED, [R.FORCED]),
+        (
+            [(0, E.FREED), (100, E.OPENED), (50_000, E.SECURED), (80_000, E.TIMEOUT)],
+            d.DoorState.HELD,
+            [R.OPENED, R.HELD],
+        ),
+    ],
+)
+def test_a_free_door(events, state, reports):
+    door, seen = run_door(*events)
+    assert (door.state, seen) == (state, reports)
+
+
+LEVELS = st.lists(st.tuples(st.integers(0, 300), st.booleans()), max_size=60)
+
+
+@given(LEVELS, st.sets(st.integers(0, 59)), st.sampled_from([None, E.RELEASE, E.FREED, E.EXIT_REQUEST]))
+def test_whatever_a_contact_bounces_opened_and_closed_alternate(levels, releases, event):
+    door, now_ms, reports = d.Door(), 0, []
+    for i, (after_ms, is_open) in enumerate(levels):
+        now_ms += after_ms
+        if event is not None and i in releases:
+            door, _ = d.step(door, event, DOOR, now_ms)
+        door, report = d.step(door, E.OPENED if is_open else E.CLOSED, DOOR, now_ms)
+        reports += [report] if report else []
+    opened = [report in (R.OPENED, R.FORCED) for report in reports]
+    assert opened == [i % 2 == 0 for i in range(len(opened))]
+
+
+# --- fire ------------------------------------------------------------------------------------------------------------
+
+SIGNALS = st.lists(
+    st.one_of(
+        st.tuples(st.just("signal"), st.sampled_from("abc"), st.booleans()),
+        st.tuples(st.sampled_from(["reset", "found"]), st.just(""), st.just(True)),
+    ),
+    max_size=40,
+)
+
+
+@given(SIGNALS)
+def test_fire_is_ended_only_by_a_reset_and_never_while_an_input_is_active(steps):
+    fire, active = f.Fire(), set()
+    for what, source, on in steps:
+        before = fire
+        if what == "signal":
+            active = active | {source} if on else active - {source}
+            fire, effect = f.signal(fire, source, on)
+        elif what == "found":
+            fire, effect = f.found_released(fire)
+        else:
+            fire, effect = f.reset(fire)
+        assert fire.active == active
+        assert (fire.state is f.FireState.BURNING) == bool(active)
+        assert (effect is f.FireEffect.RELEASE) == (fire.released and not before.released)
+        if before.released and not fire.released:
+            assert what == "reset"
+            assert not active
+            assert effect is f.FireEffect.SECURE
+
+
+def test_a_reset_without_a_fire_is_refused():
+    assert f.reset(f.Fire()) == (f.Fire(), f.FireEffect.REFUSE)
+
+
+# --- modes -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_schedule_never_ends_what_an_operator_asked_for():
+    strict = (PortalMode.CARD_AND_PIN, PortalMode.LOCKDOWN, PortalMode.EMERGENCY_OPEN)
+    for mode in strict:
+        assert m.TABLE[mode, m.ModeEvent.SCHEDULE_OPENS] is mode
+        assert m.TABLE[mode, m.ModeEvent.SCHEDULE_CLOSES] is mode
+
+
+def test_an_operators_word_holds_in_every_mode():
+    for mode, wanted in itertools.product(PortalMode, PortalMode):
+        assert m.TABLE[mode, m.EVENT_OF[wanted]] is wanted
+
+
+def test_only_open_modes_and_fire_are_free():
+    assert {mode for mode in PortalMode if m.free(mode, fire=False)} == {PortalMode.UNLOCKED, PortalMode.EMERGENCY_OPEN}
+    assert all(m.free(mode, fire=True) for mode in PortalMode)
+
+
+# --- turnstile -------------------------------------------------------------------------------------------------------
+
+T, TS, TR = t.TurnstileEvent, t.TurnstileState, t.TurnstileReport
+
+
+def run_turnstile(*events: tuple[int, t.TurnstileEvent]) -> tuple[t.Turnstile, list[t.TurnstileReport]]:
+    arms, reports = t.Turnstile(), []
+    for now_ms, event in events:
+        arms, report = t.step(arms, event, 6_000, now_ms)
+        reports += [report] if report else []
+    return arms, reports
+
+
+@pytest.mark.parametrize(
+    ("events", "state", "reports"),
+    [
+        ([(0, T.GRANT_IN), (900, T.TURNED_IN)], TS.BLOCKED, [TR.PASSED]),
+        ([(0, T.GRANT_IN), (900, T.TURNED_IN), (1_000, T.TURNED_IN)], TS.BLOCKED, [TR.PASSED, TR.FORCED]),
+        ([(0, T.GRANT_IN), (900, T.TURNED_OUT)], TS.ENTERING, [TR.FORCED]),
+        ([(0, T.GRANT_IN), (6_000, T.TIMEOUT), (6_100, T.TURNED_IN)], TS.BLOCKED, [TR.NOT_PASSED, TR.FORCED]),
+        ([(0, T.GRANT_IN), (10, T.GRANT_OUT), (900, T.TURNED_IN), (1_500, T.TURNED_OUT)], TS.BLOCKED, [TR.PASSED] * 2),
+        ([(0, T.JUMPED)], TS.BLOCKED, [TR.FORCED]),
+        ([(0, T.FREED), (1, T.TURNED_IN), (2, T.TURNED_OUT), (3, T.JUMPED)], TS.FREE, [TR.PASSED, TR.PASSED]),
+        ([(0, T.GRANT_IN), (1, T.FREED), (2, T.BLOCKED_AGAIN)], TS.BLOCKED, []),
+    ],
+)
+def test_a_day_of_a_turnstile(events, state, reports):
+    arms, seen = run_turnstile(*events)
+    assert (arms.state, seen) == (state, reports)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3_000), st.sampled_from(T)), max_size=60))
+def test_a_blocked_turnstile_lets_no_more_through_than_were_granted(steps):
+    arms, now_ms, granted, passed = t.Turnstile(), 0, 0, 0
+    for after_ms, event in steps:
+        now_ms += after_ms
+        if event is T.FREED:
+            continue
+        granted += event in (T.GRANT_IN, T.GRANT_OUT) and (arms.state is TS.BLOCKED or arms.room)
+        arms, report = t.step(arms, event, 6_000, now_ms)
+        passed += report is TR.PASSED
+        assert passed <= granted
+        assert sum(arms.enabled()) <= 1
+
+
+# --- lift ------------------------------------------------------------------------------------------------------------
+
+L, LS = lf.LiftEvent, lf.LiftState
+EVERY = frozenset({"f1", "f2", "f3"})
+
+
+def test_granted_floors_can_be_selected_for_a_while_and_no_others():
+    lift = lf.step(lf.Lift(), L.GRANT, 8_000, 0, frozenset({"f2"}))
+    assert lift.enabled(EVERY) == {"f2"}
+    lift = lf.step(lift, L.GRANT, 8_000, 1_000, frozenset({"f3"}))
+    assert lift.enabled(EVERY) == {"f2", "f3"}
+    assert lf.step(lift, L.TIMEOUT, 8_000, 8_999).enabled(EVERY) == {"f2", "f3"}
+    assert lf.step(lift, L.TIMEOUT, 8_000, 9_000).enabled(EVERY) == frozenset()
+
+
+def test_in_a_fire_every_relay_rests_whatever_comes():
+    lift = lf.step(lf.step(lf.Lift(), L.FREED, 8_000, 0), L.FIRE, 8_000, 1)
+    for event in set(L) - {L.FIRE_RESET}:
+        after = lf.step(lift, event, 8_000, 2, EVERY)
+        assert (after.state, after.enabled(EVERY)) == (LS.DEFAULT, frozenset())
+    assert lf.step(lift, L.FIRE_RESET, 8_000, 3).state is LS.RESTRICTED
+
+
+# --- a barrier that is to stay up ------------------------------------------------------------------------------------
+
+
+def test_a_freed_barrier_rises_and_stays_up_until_it_is_secured():
+    barrier, effects = run_barrier((0, B.FREED), (2_000, B.AT_TOP), (500_000, B.TIMEOUT), (600_000, B.LOOP_FREE))
+    assert (barrier.state, effects) == (S.FREE, [b.BarrierEffect.RAISE, b.BarrierEffect.REPORT_OPENED])
+    barrier, _ = b.step(barrier, B.SECURED, BARRIER, 700_000)
+    assert barrier.state is S.RAISED  # a vehicle may still be coming
+
+
+def test_a_freed_barrier_that_does_not_move_is_told_again_and_reported_once():
+    barrier, effects = run_barrier((0, B.FREED), (6_000, B.TIMEOUT), (12_000, B.TIMEOUT), (18_000, B.TIMEOUT))
+    assert barrier.state is S.STUCK
+    assert effects.count(b.BarrierEffect.RAISE) == 4
+    assert effects.count(b.BarrierEffect.REPORT_FAILED) == 1

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway import config
+from gateway import config, wiring
 from runtime.errors import ConfigError
 
 GOOD = """
@@ -88,6 +88,15 @@ def test_a_link_stays_a_link_because_an_adapter_may_come_back_as_another_device(
     assert config.resolve(tmp_path / "gateway.toml", "../x/./bus-a") == tmp_path.parent / "x" / "bus-a"
 
 
+LIFT = """
+[[lift]]
+name = "car"
+label = { zh = "电梯", en = "Lift" }
+reader = "lobby"
+floors = [{ name = "f1", output = "floor-1" }]
+
+"""
+
 MISTAKES = [
     ('kind = "simulated"', 'kind = "real"', "simulation: ", 'only with site.kind = "simulated"'),
     ('[simulation]\npins = "run/pins.sock"', "", "simulation: ", "needs this table"),
@@ -109,6 +118,15 @@ MISTAKES = [
     ('[paths]\ndata = "data"', "[paths]", "paths.data: ", "missing"),
     ("[[bus]]", '[web]\nhost = "0.0.0.0"\n[[bus]]', "web.host: ", "'0.0.0.0'"),
     ('name = "lobby-door"', 'name = "main-gate"', "portal: ", "'main-gate' is used twice"),
+    ('reader = "lobby"', 'reader = "lobby"\nescape_route = true', "door[0].escape_route: ", 'fire = "node-input"'),
+    ('reader = "lobby"', 'reader = "lobby"\nfire = "bus"', "door[0].fire: ", "'bus'"),
+    ('reader = "lobby"', 'reader = "lobby"\nexit_reader = "lobby"', "door[0].exit_reader: ", "is at another door"),
+    ('reader = "lobby"', 'reader = "lobby"\nlock_pin = 5', "door[0].lock_pin: ", "not known"),
+    ("[[bus]]", "[fire]\npanel_pin = 24\n[[bus]]", "fire.panel_pin: ", "pin 24 is already barrier[0].pins.loop"),
+    ("[[bus]]", '[time]\ntrust = "hope"\n[[bus]]', "time.trust: ", "'hope'"),
+    ("[[bus]]", '[[scanner]]\nname = "qr"\nport = "x"\ndoor = "attic"\n[[bus]]', "scanner[0].door: ", "got 'attic'"),
+    ("[[bus]]", f"{LIFT}[[bus]]", "lift[0].reader: ", "'lobby' is at another door already"),
+    ("[[bus]]", f"{LIFT.replace('f1', 'lobby-door')}[[bus]]", "portal: ", "'lobby-door' is used twice"),
 ]
 
 
@@ -129,3 +147,27 @@ def test_two_devices_cannot_share_an_address(tmp_path: Path) -> None:
     )
     with pytest.raises(ConfigError, match=r"reader\[1\].address: 5 is taken on bus 'rs485-0'"):
         read(tmp_path, GOOD + second)
+
+
+def test_what_fire_and_time_need_is_accepted(tmp_path: Path) -> None:
+    door = GOOD.replace('reader = "lobby"', 'reader = "lobby"\nescape_route = true\nfire = "node-input"', 1)
+    found = read(tmp_path, door + '\n[fire]\npanel_pin = 5\n[time]\ntrust = "hardware"\n')
+    assert (found.door[0].fire, found.fire.active, found.time.trust) == ("node-input", "high", "hardware")
+
+
+@pytest.mark.parametrize(
+    ("fire", "profile"), [("supply", "zhian-door-node"), ("node-input", "zhian-door-node-failsafe")]
+)
+def test_a_hard_path_must_fit_the_lock(tmp_path: Path, fire: str, profile: str) -> None:
+    text = GOOD.replace('reader = "lobby"', f'reader = "lobby"\nfire = "{fire}"', 1).replace("zhian-door-node", profile)
+    found = read(tmp_path, text)
+    with pytest.raises(ConfigError, match="door 'lobby-door': fire: expected a lock with fire_release"):
+        wiring.osdp_device(tmp_path / "gateway.toml", found, found.reader[0])
+
+
+def test_a_lift_needs_a_node_with_an_output_for_each_floor(tmp_path: Path) -> None:
+    door = GOOD[GOOD.index("[[door]]") : GOOD.index("[[camera]]")]
+    found = read(tmp_path, GOOD.replace(door, LIFT))
+    with pytest.raises(ConfigError, match="portal 'car': profile 'zhian-door-node' has no output 'floor-1'"):
+        wiring.osdp_device(tmp_path / "gateway.toml", found, found.reader[0])
+    assert wiring.portal_names(found) == ("main-gate", "car", "f1")

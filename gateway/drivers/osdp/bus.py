@@ -12,7 +12,7 @@ from gateway.drivers.osdp.line import Line, LineGoneError, open_line
 from gateway.drivers.osdp.order import Order
 from gateway.drivers.osdp.requests import requests_for
 from gateway.errors import DriverError
-from gateway.model import Command, DeviceOffline, DeviceOnline, Observation
+from gateway.model import Command, DeviceOffline, DeviceOnline, FireRelease, Observation
 from gateway.ports import Clock
 from runtime import log
 
@@ -74,7 +74,8 @@ class OsdpBus:
         return device in self._devices and self._devices[device].online is True
 
     async def send(self, device: str, commands: Sequence[Command]) -> None:
-        """Return once the device has acknowledged all `commands`, done in order and ahead of polling.
+        """Return once the device has acknowledged all `commands`, done in order and ahead of polling; a fire release
+        also goes ahead of whatever else waits.
 
         Raises DriverError: unknown or offline device, refused or not acknowledged in time, too many waiting.
         """
@@ -86,11 +87,12 @@ class OsdpBus:
             return
         if not target.online:
             raise DriverError(f"osdp: device {device!r} is offline; nothing was sent, check its line")
-        if len(target.orders) >= MAX_ORDERS:
+        vital = any(isinstance(command, FireRelease) and command.on for command in commands)
+        if len(target.orders) >= MAX_ORDERS * (2 if vital else 1):
             text = f"osdp: device {device!r}: {MAX_ORDERS} commands wait already; nothing was sent, try later"
             raise DriverError(text)
-        order = Order(requests, asyncio.get_running_loop().time())
-        target.orders.append(order)
+        order = Order(requests, asyncio.get_running_loop().time(), vital=vital)
+        target.give(order)
         self._wake.set()
         await order.done
 
@@ -147,11 +149,11 @@ class OsdpBus:
                 await self._idle(None if turn is None else earliest_s - now_s)
 
     def _whose_turn(self) -> Device | None:
-        """Commands first, in the order they were given; then whoever has waited longest."""
+        """Fire releases first, then commands in the order they were given; then whoever has waited longest."""
         devices = self._devices.values()
         ordered = [device for device in devices if device.wants_now()]
         if ordered:
-            return min(ordered, key=lambda device: device.orders[0].since_s)
+            return min(ordered, key=lambda device: (not device.orders[0].vital, device.orders[0].since_s))
         return min(devices, key=lambda device: device.due_s, default=None)
 
     async def _turn(self, device: Device, line: Line) -> None:

@@ -94,6 +94,14 @@ class Device:
         """A command waits and the device can take it: it goes before anybody's poll."""
         return bool(self.orders) and self._session.secure and self._pending is None
 
+    def give(self, order: Order) -> None:
+        """An order for this device. A vital one passes all that are not, except one already on the wire."""
+        place = len(self.orders)
+        if order.vital:
+            first = 1 if self._on_the_wire() and self.orders else 0
+            place = next((n for n in range(first, place) if not self.orders[n].vital), place)
+        self.orders.insert(place, order)
+
     def frame(self, now_s: float) -> bytes:
         """The frame to send in this turn: the pending one again, or the next."""
         self._expire_orders(now_s)
@@ -266,7 +274,7 @@ class Device:
         changed = {name: active for name, active in states.items() if self._known.get(name) is not active}
         self._known |= changed
         # One reply may tell of a button and of the door it released: what was asked goes before what moved.
-        order = sorted(changed.items(), key=lambda item: item == ("contact", True))
+        order = sorted(changed.items(), key=lambda item: (item[0] != "fire", item == ("contact", True)))
         return [InputChanged(self.config.name, name, active) for name, active in order]
 
     # --- orders

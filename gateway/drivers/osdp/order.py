@@ -11,11 +11,15 @@ from gateway.errors import DriverError
 
 
 class Order:
-    """`done` resolves once the device has acknowledged the last request, or with DriverError."""
+    """`done` resolves once the device has acknowledged the last request, or with DriverError.
 
-    def __init__(self, requests: Sequence[Request], since_s: float) -> None:
+    `vital` (a fire release) goes before every other order of the line and has room when others have none left.
+    """
+
+    def __init__(self, requests: Sequence[Request], since_s: float, *, vital: bool = False) -> None:
         self.requests = deque(requests)
         self.since_s = since_s
+        self.vital = vital
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @property

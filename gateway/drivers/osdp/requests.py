@@ -8,9 +8,10 @@ from firmware.wire import codes
 from firmware.wire.commands import Buzzer, Led, Output
 from gateway.drivers.osdp.session import Request
 from gateway.errors import DriverError
-from gateway.model import Command, PulseOutput, Signal
+from gateway.model import Command, FireRelease, PulseOutput, RestOutput, Signal
 
 _NO_LOOK = (0, 0, codes.BLACK, codes.BLACK)
+FIRE_RELEASE = "fire"  # the output, by its profile's name, that latches and resets a node's fire release
 _BEEP_UNITS = 1  # 100 ms on, 100 ms off
 # What a person at the reader sees and hears: colour, how long (in 100 ms), beeps. "waiting" lasts as long as the
 # default time to enter a PIN; whatever is decided meanwhile replaces it.
@@ -30,25 +31,36 @@ def requests_for(commands: Sequence[Command], device: str, outputs: Mapping[str,
     for command in commands:
         if isinstance(command, PulseOutput):
             requests.append(_pulse(command, device, outputs))
+        elif isinstance(command, RestOutput):
+            number = _number(command.output, device, outputs)
+            requests.append(Request(codes.OUT, Output(number, codes.OUT_OFF).encode()))
+        elif isinstance(command, FireRelease):
+            number = _number(FIRE_RELEASE, device, outputs)
+            control = codes.OUT_ON if command.on else codes.OUT_OFF
+            requests.append(Request(codes.OUT, Output(number, control).encode()))
         else:
             requests.extend(_signal(command, device))
     return requests
 
 
-def _pulse(command: PulseOutput, device: str, outputs: Mapping[str, int]) -> Request:
-    if command.output not in outputs:
+def _number(output: str, device: str, outputs: Mapping[str, int]) -> int:
+    if output not in outputs:
         raise DriverError(
-            f"osdp: device {device!r}: expected an output of {sorted(outputs)}, got {command.output!r}; "
+            f"osdp: device {device!r}: expected an output of {sorted(outputs)}, got {output!r}; "
             "correct the device's profile"
         )
+    return outputs[output]
+
+
+def _pulse(command: PulseOutput, device: str, outputs: Mapping[str, int]) -> Request:
+    number = _number(command.output, device, outputs)
     timer = -(-command.duration_ms // codes.TIMER_UNIT_MS)
     if not 1 <= timer <= 0xFFFF:
         raise DriverError(
             f"osdp: device {device!r}: expected a pulse of 1..6553500 ms, got {command.duration_ms}; "
             "correct the duration"
         )
-    output = Output(outputs[command.output], codes.OUT_TIMED_ON, timer)
-    return Request(codes.OUT, output.encode())
+    return Request(codes.OUT, Output(number, codes.OUT_TIMED_ON, timer).encode())
 
 
 def _signal(command: Signal, device: str) -> list[Request]:

@@ -1,0 +1,162 @@
+"""One place where people ask to pass: card, keys and scanned texts in, one decision out. Knows nothing of locks."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from center.contract import catalogue
+from gateway.access import attempts, tokens
+from gateway.access.presence import NO_PASSES
+from gateway.control.judge import Judge, Passes
+from gateway.model import (
+    AccessRequest,
+    CardRead,
+    CredentialKind,
+    Decision,
+    KeysEntered,
+    Presented,
+    Reason,
+    TextScanned,
+)
+
+MAX_KEYS = 16  # a PIN or code plus enter; more is somebody leaning on the keypad
+MAX_PRESENTED = 8  # two people with the longest combination show fewer
+LIMITS = attempts.AttemptLimits()
+TYPED = (CredentialKind.PIN, CredentialKind.CODE)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request with its decision. `passes`: the signed passes that were shown with it, by id."""
+
+    request: AccessRequest
+    decision: Decision
+    passes: Passes = field(default_factory=lambda: NO_PASSES)
+
+    @property
+    def credential(self) -> str:
+        """The kinds that were shown, as an event names them: card-pin."""
+        kinds = dict.fromkeys(str(presented.kind) for presented in self.request.presented)
+        return "-".join(kinds) or "none"
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    """Something more would complete the request: a PIN, or a second person."""
+
+    asked: Asked
+    deadline_ms: int
+
+
+class AccessPoint:
+    """`answer` gets every final decision, `wait` tells the person that more is needed."""
+
+    def __init__(
+        self,
+        portal: str,
+        device: str,
+        wait_ms: int,
+        judge: Judge,
+        answer: Callable[[Asked], Awaitable[None]],
+        wait: Callable[[str], Awaitable[None]],
+    ) -> None:
+        self.portal = portal
+        self.device = device
+        self._wait_ms = wait_ms
+        self._judge = judge
+        self._clock = judge.clock
+        self._answer = answer
+        self._wait = wait
+        self._pending: _Pending | None = None
+        self._keys = ""
+
+    @property
+    def deadline_ms(self) -> int | None:
+        """When `expire` is due (monotonic), or None."""
+        return self._pending.deadline_ms if self._pending else None
+
+    async def take(self, observation: CardRead | KeysEntered | TextScanned) -> None:
+        """Somebody showed or typed something here."""
+        match observation:
+            case CardRead(bits=bits, data=data):
+                self._keys = ""
+                await self._show(Presented(CredentialKind.CARD, tokens.card_key(bits, data)))
+            case KeysEntered(keys=keys):
+                await self._type(keys)
+            case TextScanned(text=text):
+                self._keys = ""
+                presented, passes = self._judge.read_pass(text)
+                await self._show(presented, passes)
+
+    async def expire(self) -> None:
+        """Whoever was waited for did not come in time: that is the refusal it would have been."""
+        pending = self._pending
+        if pending is None or self._clock.monotonic_ms() < pending.deadline_ms:
+            return
+        self._pending, self._keys = None, ""
+        await self._answer(pending.asked)
+
+    async def _type(self, keys: str) -> None:
+        for key in keys:
+            if key == "*":
+                self._keys = ""
+            elif key == "#":
+                typed, self._keys = self._keys, ""
+                if typed:
+                    await self._typed(typed)
+            elif len(self._keys) < MAX_KEYS:
+                self._keys += key
+
+    async def _typed(self, typed: str) -> None:
+        pending = self._pending
+        if pending is not None and pending.asked.decision.awaiting is CredentialKind.PIN:
+            holder = pending.asked.decision.holder or ""
+            presented = Presented(CredentialKind.PIN, tokens.pin_digest(self._judge.site_key, typed, holder))
+        else:
+            presented = self._alone(typed)
+        await self._show(presented)
+
+    def _alone(self, typed: str) -> Presented:
+        """Digits without a card: a PIN that identifies alone, or a one-time code, whichever is known here."""
+        digest = tokens.pin_digest(self._judge.site_key, typed)
+        policy = self._judge.policy
+        for kind in TYPED:
+            if (kind, digest) in policy.credentials:
+                return Presented(kind, digest)
+        portal = policy.portals.get(self.portal)
+        codes_only = portal is not None and all(CredentialKind.PIN not in one for one in portal.accepts)
+        return Presented(CredentialKind.CODE if codes_only else CredentialKind.PIN, digest)
+
+    async def _show(self, presented: Presented, passes: Passes = NO_PASSES) -> None:
+        pending, self._pending = self._pending, None
+        before = pending.asked if pending is not None and _goes_on(pending.asked.decision, presented) else None
+        shown = (*(before.request.presented if before else ()), presented)
+        request = AccessRequest(self.portal, self.device, shown[-MAX_PRESENTED:])
+        passes = {**before.passes, **passes} if before else passes
+        asked = Asked(request, await self._decide(request, before, passes), passes)
+        if asked.decision.awaiting is not None or asked.decision.awaiting_person:
+            self._pending = _Pending(asked, self._clock.monotonic_ms() + self._wait_ms)
+            await self._wait(self.device)
+            return
+        await self._answer(asked)
+
+    async def _decide(self, request: AccessRequest, before: Asked | None, passes: Passes) -> Decision:
+        """The decision; what was typed counts where it is wrong, and is refused unread after too many wrong ones."""
+        conditions, now_ms = self._judge.conditions, self._clock.monotonic_ms()
+        holder = before.decision.holder if before else None
+        if attempts.locked(conditions.attempts, request, holder, now_ms):
+            return Decision(False, Reason.TOO_MANY_ATTEMPTS, holder, request.presented[0].kind)
+        decision = self._judge.decide(request, passes)
+        conditions.attempts, began = attempts.after_decision(conditions.attempts, request, decision, LIMITS, now_ms)
+        if began:
+            exceeded = catalogue.AccessAttemptsExceeded(self.portal, self.device, LIMITS.wrong, LIMITS.lockout_s)
+            await self._judge.fact(exceeded)
+        return decision
+
+
+def _goes_on(decision: Decision, presented: Presented) -> bool:
+    """Whether what is shown now continues the request. A card after "enter your PIN" begins a new one."""
+    if decision.awaiting is not None:
+        return presented.kind is decision.awaiting
+    return decision.awaiting_person

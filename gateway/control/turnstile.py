@@ -1,0 +1,197 @@
+"""A turnstile: what is shown on either side in, decision, record, then one passage in that direction."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from center.contract import catalogue
+from gateway.control import facts
+from gateway.control.access_point import AccessPoint, Asked
+from gateway.control.job_loop import JobLoop
+from gateway.control.judge import Judge, Kept
+from gateway.control.lock import Lock
+from gateway.errors import DriverError, StoreError
+from gateway.model import CardRead, InputChanged, KeysEntered, Reason, Signal, TextScanned
+from gateway.portal import mode
+from gateway.portal.turnstile import Turnstile, TurnstileEvent, TurnstileReport, TurnstileState, step
+from gateway.ports import Actuator, NewEntry
+from runtime.log import get
+
+ENABLE_IN, ENABLE_OUT = "enable-in", "enable-out"  # outputs of the node, as its profile names them
+TURNED_IN, TURNED_OUT, JUMPED = "turned-in", "turned-out", "jumped"  # its inputs
+_EVENTS = {
+    TURNED_IN: TurnstileEvent.TURNED_IN,
+    TURNED_OUT: TurnstileEvent.TURNED_OUT,
+    JUMPED: TurnstileEvent.JUMPED,
+}
+
+log = get("turnstile")
+
+
+@dataclass(frozen=True, slots=True)
+class TurnstileSettings:
+    """What the configuration says. device: the entry reader's node, which also enables the arms."""
+
+    name: str
+    device: str
+    label: dict[str, str]
+    passage_ms: int
+    wait_ms: int
+    exit_device: str | None = None
+    fire: bool = False
+
+
+class TurnstileControl:
+    """Owns one turnstile's state. A direction is enabled by a pulse that ends at the passage, or by itself."""
+
+    def __init__(self, settings: TurnstileSettings, judge: Judge, actuator: Actuator) -> None:
+        self.settings = settings
+        self._judge = judge
+        self._actuator = actuator
+        self._clock = judge.clock
+        self._arms = Turnstile(since_ms=self._clock.monotonic_ms())
+        self._enabled = {
+            TurnstileState.ENTERING: Lock(settings.device, ENABLE_IN, actuator, judge.clock),
+            TurnstileState.LEAVING: Lock(settings.device, ENABLE_OUT, actuator, judge.clock),
+        }
+        self._due: dict[TurnstileState, list[Asked]] = {TurnstileState.ENTERING: [], TurnstileState.LEAVING: []}
+        self.state_since_ms = self._clock.now_ms()
+        self.last_reason: Reason | None = None
+        devices = [settings.device, *([settings.exit_device] if settings.exit_device else [])]
+        self._points = {
+            device: AccessPoint(settings.name, device, settings.wait_ms, judge, self._carry_out, self._ask_for_more)
+            for device in devices
+        }
+        self.loop = JobLoop(settings.name, self._clock, self._deadline_ms, self._expire)
+
+    @property
+    def state(self) -> str:
+        """As in gateway.portal.turnstile.TurnstileState."""
+        return self._arms.state
+
+    def device_online(self, device: str) -> None:
+        """Its outputs are at rest now, whatever they were told."""
+        if device == self.settings.device:
+            for enabled in self._enabled.values():
+                enabled.again()
+
+    def observe(self, observation: CardRead | KeysEntered | TextScanned | InputChanged) -> None:
+        """Something happened at one of its devices."""
+        match observation:
+            case InputChanged(device=device, name=name, active=True) if device == self.settings.device:
+                if (event := _EVENTS.get(name)) is not None:
+                    self.loop.submit(lambda: self._step(event))
+            case CardRead() | KeysEntered() | TextScanned():
+                point = self._points[observation.device]
+                self.loop.submit(lambda: point.take(observation))
+
+    def mode_changed(self) -> None:
+        """Mode or fire changed: both directions free, or blocked again. Never waits."""
+        conditions, name = self._judge.conditions, self.settings.name
+        free = mode.free(conditions.mode(name), conditions.fire(name))
+        if free is not (self._arms.state is TurnstileState.FREE):
+            self._apply(TurnstileEvent.FREED if free else TurnstileEvent.BLOCKED_AGAIN)
+            self.loop.nudge()
+        for enabled in self._enabled.values():
+            enabled.set_free(free)
+
+    async def override(self, operator: str) -> None:
+        """An operator lets one person in: recorded first. Raises StoreError, DriverError."""
+        await self.loop.perform(lambda: self._override(operator))
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for enabled in self._enabled.values():
+                tasks.create_task(enabled.run(lambda: 0))
+            tasks.create_task(self.loop.run())
+
+    async def _override(self, operator: str) -> None:
+        token = self._judge.token("operator", operator)
+        late_ok = not self._judge.high_security(self.settings.name)
+        await self._judge.record(NewEntry(catalogue.AccessOverridden(self.settings.name, token)), late_ok=late_ok)
+        await self._step(TurnstileEvent.GRANT_IN)
+
+    async def _ask_for_more(self, device: str) -> None:
+        await self._tell(device, Signal("waiting"))
+
+    async def _carry_out(self, asked: Asked) -> None:
+        decision, device = asked.decision, asked.request.point
+        self.last_reason = decision.reason
+        outwards = device == self.settings.exit_device
+        keep: Kept = self._judge.granted(asked.request, decision, asked.passes) if decision.granted else {}
+        late_ok = not (decision.granted and self._judge.high_security(self.settings.name))
+        try:
+            await self._judge.record(*facts.of_request(self._judge, asked), late_ok=late_ok, keep=keep)
+        except StoreError:
+            self.last_reason = Reason.STORAGE_BROKEN
+            await self._tell(device, Signal("denied"))
+            await self._judge.record(facts.denied(self._judge, asked, Reason.STORAGE_BROKEN))
+            return
+        if not decision.granted:
+            await self._tell(device, Signal("denied"))
+            return
+        if self._arms.room:
+            self._due[TurnstileState.LEAVING if outwards else TurnstileState.ENTERING].append(asked)
+        await self._tell(device, Signal("granted"))
+        await self._step(TurnstileEvent.GRANT_OUT if outwards else TurnstileEvent.GRANT_IN)
+
+    async def _tell(self, device: str, signal: Signal) -> None:
+        try:
+            await self._actuator.send(device, [signal])
+        except DriverError as e:
+            log.warning("the reader could not be told", portal=self.settings.name, error=str(e))
+
+    def _deadline_ms(self) -> int | None:
+        deadlines = [self._arms.deadline_ms, *(point.deadline_ms for point in self._points.values())]
+        return min((d for d in deadlines if d is not None), default=None)
+
+    async def _expire(self) -> None:
+        for point in self._points.values():
+            await point.expire()
+        await self._step(TurnstileEvent.TIMEOUT)
+
+    async def _step(self, event: TurnstileEvent) -> None:
+        before = self._arms
+        report = self._apply(event)
+        direction = before.state if before.state in self._due else None
+        await self._record(report, direction)
+        if direction is not None and self._arms is not before and self._ended(before):
+            await self._enabled[direction].rest()
+        if self._arms.state in self._enabled and self._ended(before):
+            await self._enable(self._arms.state)
+
+    def _ended(self, before: Turnstile) -> bool:
+        """Whether the passage that was due is over, or another has begun."""
+        return before.state is not self._arms.state or before.since_ms != self._arms.since_ms
+
+    async def _enable(self, direction: TurnstileState) -> None:
+        try:
+            await self._enabled[direction].release(self.settings.passage_ms)
+        except DriverError:
+            await self._judge.fact(catalogue.PortalFailed(self.settings.name, "device-unreachable"))
+            raise
+
+    async def _record(self, report: TurnstileReport | None, direction: TurnstileState | None) -> None:
+        name = self.settings.name
+        passed = [self._due[direction].pop(0)] if report and direction and self._due[direction] else []
+        if report is TurnstileReport.FORCED:
+            if passed and direction is not None:
+                self._due[direction].insert(0, passed[0])  # their own passage is still due
+            await self._judge.fact(catalogue.PortalForced(name))
+        elif report is TurnstileReport.PASSED:
+            keep: Kept = {}
+            for asked in passed:
+                keep |= self._judge.passed(asked.request, asked.decision, asked.passes)
+            await self._judge.fact(catalogue.PortalOpened(name), keep)
+
+    def _apply(self, event: TurnstileEvent) -> TurnstileReport | None:
+        before = self._arms
+        self._arms, report = step(before, event, self.settings.passage_ms, self._clock.monotonic_ms())
+        if self._arms.state is not before.state:
+            self.state_since_ms = self._clock.now_ms()
+        if self._arms.state is TurnstileState.FREE:
+            self._due = {direction: [] for direction in self._due}
+        self._judge.conditions.set_open(self.settings.name, self._arms.is_open)
+        return report
