@@ -64,11 +64,12 @@ class OsdpOutput(Table, frozen=True):
     """One output of the device; its key in [outputs] is the name that the gateway uses."""
 
     number: Number
-    purpose: Literal["lock", "other"]
+    purpose: Literal["lock", "fire-release", "other"]
     fail: Literal["secure", "safe"] | None = None  # a lock without power: stays locked, or is released
     fire_release: Literal["none", "device-input", "lock-supply"] | None = (
         None  # the path that needs no bus and no gateway
     )
+    escape_route: bool = False  # this lock may hold a door of an escape route
     max_pulse_ms: Milliseconds = 60_000
 
 

@@ -33,8 +33,14 @@ def _osdp_device(profile: OsdpDeviceProfile) -> Iterator[str]:
         yield 'tamper: "input" needs a table [inputs.tamper]; add it, or say "lstatr" or "none"'
     if profile.tamper != "input" and "tamper" in profile.inputs:
         yield f'inputs.tamper: tamper = "{profile.tamper}" and an input of that name contradict; remove one of them'
+    yield from _outputs(profile)
+
+
+def _outputs(profile: OsdpDeviceProfile) -> Iterator[str]:
     for name, output in profile.outputs.items():
         key = f"outputs.{name}"
+        if output.purpose == "fire-release" and name != "fire":
+            yield f'{key}: the gateway looks for the fire release under the name "fire"; call it [outputs.fire]'
         if output.purpose != "lock":
             continue
         if output.fail is None:
@@ -48,6 +54,16 @@ def _osdp_device(profile: OsdpDeviceProfile) -> Iterator[str]:
             yield (
                 f'{key}.fire_release: cutting the supply of a fail-secure lock keeps it locked; say "device-input" or'
                 ' "none", or use a fail-safe lock'
+            )
+        if output.fire_release == "device-input" and "fire" not in profile.inputs:
+            yield (
+                f'{key}.fire_release: "device-input" needs the input that the fire panel is wired to; add'
+                ' [inputs.fire], or say "none"'
+            )
+        if output.escape_route and output.fire_release == "none":
+            yield (
+                f'{key}.escape_route: expected false with fire_release = "none": a door of an escape route must be'
+                " released without bus and gateway; use a lock that the fire panel releases, or say false"
             )
 
 

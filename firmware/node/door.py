@@ -1,7 +1,8 @@
-"""A door node: card reader and keypad, contact, request-to-exit, tamper, lock relay, light and buzzer.
+"""A door node: card reader and keypad, contact, request-to-exit, fire loop, tamper, lock relay, light and buzzer.
 
 Levels, cards, keys and commands come in as calls, each with `now_ms` (a monotonic integer); what is to be done with
-pins leaves through `effects`. The lock is at rest (locked) when the node starts and after every pulse.
+pins leaves through `effects`. The lock is at rest (locked) when the node starts and after every pulse, unless fire has
+released it: from the first sign of fire until the reset the relay stays energised, whatever else happens.
 """
 
 from firmware.node.events import EventQueue
@@ -12,10 +13,15 @@ from firmware.wire.replies import MAX_CARD_BITS, MAX_KEYS, Inputs, Keys, LocalSt
 
 CONTACT = 0  # OSDP input numbers
 REX = 1
-LOCK = 0  # OSDP output number
+FIRE = 2
+FIRE_LATCHED = 3
+LOCK = 0  # OSDP output numbers
+FIRE_RELEASE = 1
 CONTACT_STABLE_MS = 40
 REX_STABLE_MS = 20
 TAMPER_STABLE_MS = 100
+# Longer than a relay's contacts chatter, much shorter than anybody notices.
+FIRE_STABLE_MS = 20
 # Leaving does not wait for a control panel (a dead bus must not keep anybody in): the node releases its own lock.
 REX_RELEASE_MS = 5000
 MAX_PULSE_MS = 600000  # a longer release is a mistake, not a wish
@@ -29,8 +35,8 @@ class DoorNode:
     # Function, compliance, number: contacts, outputs, card bits as they came, LED (red, green, amber), buzzer,
     # CRC only, AES-128 with a key of its own, receive buffer. From the capability table of OSDP v2.
     capabilities = [
-        (1, 1, 2),
-        (2, 2, 1),
+        (1, 1, 4),
+        (2, 2, 2),
         (3, 1, 0),
         (4, 4, 1),
         (5, 2, 1),
@@ -39,16 +45,23 @@ class DoorNode:
         (10, codes.MAX_FRAME_BYTES & 0xFF, codes.MAX_FRAME_BYTES >> 8),
     ]
 
-    def __init__(self, rex_release_ms: int = REX_RELEASE_MS):
+    def __init__(self, rex_release_ms: int = REX_RELEASE_MS, fire_loop: bool = False, latched: bool = False):
+        """`fire_loop`: the fire panel's contact is wired to this node. `latched`: fire had released the lock when the
+        node last ran, and nobody has reset it since."""
         self.events = EventQueue()
         self._rex_release_ms = rex_release_ms
         self._contact = DebouncedInput("contact", 1, CONTACT_STABLE_MS)  # pull-up: an open circuit is an open door
         self._rex = DebouncedInput("rex", 0, REX_STABLE_MS)
         self._tamper = DebouncedInput("tamper", 0, TAMPER_STABLE_MS)
+        # Closed at rest: the panel's alarm, a cut wire and a panel without power look the same, and all release.
+        self._fire = DebouncedInput("fire", 1, FIRE_STABLE_MS)
         self._inputs = {"contact": self._contact, "rex": self._rex, "tamper": self._tamper}
+        if fire_loop:
+            self._inputs["fire"] = self._fire
         self._lock = PulsedOutput()
         self._light = Light()
-        self._shown = {"relay": 0, "led": codes.BLACK}
+        self._latched = latched
+        self._shown = self._showing()
         self._effects = []
         self._retell = False
         self.refused = 0  # cards and keys that made no sense
@@ -95,7 +108,10 @@ class DoorNode:
         return min(moments) if moments else None
 
     def effects(self) -> list:
-        """What to do with the pins since the last call, in order: ("relay", 0|1), ("led", colour), ("buzzer", n)."""
+        """What to do since the last call, in order: ("relay", 0|1), ("latch", 0|1), ("led", colour), ("buzzer", n).
+
+        "latch" is to be kept where it survives a restart, and given back to the constructor.
+        """
         effects = self._effects
         self._effects = []
         return effects
@@ -120,23 +136,28 @@ class DoorNode:
         return event
 
     def input_states(self) -> Inputs:
-        return Inputs((self._contact.active, self._rex.active))
+        return Inputs((self._contact.active, self._rex.active, self._fire.active, self._latched))
 
     def output_states(self) -> Outputs:
-        return Outputs((self._lock.driven,))
+        return Outputs((self._lock.driven or self._latched, self._latched))
 
     def local_status(self) -> LocalStatus:
         return LocalStatus(self._tamper.active, False)
 
     def output(self, outputs: list, now_ms: int) -> int:
-        """Carry out output commands, all or none. Only timed release and rest exist: no command leaves a door open."""
+        """Carry out output commands, all or none.
+
+        The lock knows timed release and rest only: apart from fire, no command leaves a door open. The fire release
+        knows on and off, and is not reset while the loop says fire.
+        """
         for output in outputs:
-            if output.number != LOCK or output.control not in (codes.OUT_NOP, codes.OUT_OFF, codes.OUT_TIMED_ON):
-                return codes.NAK_RECORD
-            if output.control == codes.OUT_TIMED_ON and not 0 < output.timer * codes.TIMER_UNIT_MS <= MAX_PULSE_MS:
+            if not self._possible(output):
                 return codes.NAK_RECORD
         for output in outputs:
-            if output.control == codes.OUT_OFF:
+            if output.number == FIRE_RELEASE:
+                if output.control != codes.OUT_NOP:
+                    self._latch(output.control == codes.OUT_ON, now_ms)
+            elif output.control == codes.OUT_OFF:
                 self._lock.rest()
             elif output.control == codes.OUT_TIMED_ON:
                 self._lock.pulse(output.timer * codes.TIMER_UNIT_MS, now_ms)
@@ -168,18 +189,50 @@ class DoorNode:
 
     # ---
 
+    def _possible(self, output) -> bool:
+        if output.number == FIRE_RELEASE:
+            if output.control == codes.OUT_OFF:
+                return not self._fire.active
+            return output.control in (codes.OUT_NOP, codes.OUT_ON)
+        if output.number != LOCK:
+            return False
+        if output.control == codes.OUT_TIMED_ON:
+            return 0 < output.timer * codes.TIMER_UNIT_MS <= MAX_PULSE_MS
+        return output.control in (codes.OUT_NOP, codes.OUT_OFF)
+
+    def _latch(self, on: bool, now_ms: int) -> None:
+        if self._latched == on:
+            return
+        self._latched = on
+        self._settle(now_ms)
+        self._tell(self.input_states(), now_ms, True)
+
     def _changed(self, source: DebouncedInput, now_ms: int) -> None:
-        if source is self._rex and source.active and self._rex_release_ms:
+        if source is self._fire:
+            self._latched = self._latched or source.active
+            self._settle(now_ms)
+        elif source is self._rex and source.active and self._rex_release_ms:
             self._lock.pulse(self._rex_release_ms, now_ms)
             self._settle(now_ms)
         message = self.local_status() if source is self._tamper else self.input_states()
-        if not self.events.push(message, now_ms):
+        self._tell(message, now_ms, source is self._fire)
+
+    def _tell(self, message, now_ms: int, vital: bool) -> None:
+        if not self.events.push(message, now_ms, vital):
             self._retell = True
 
     def _settle(self, now_ms: int) -> None:
         self._lock.settle(now_ms)
         self._light.settle(now_ms)
-        for name, value in (("relay", 1 if self._lock.driven else 0), ("led", self._light.colour)):
-            if self._shown[name] != value:
-                self._shown[name] = value
-                self._effects.append((name, value))
+        showing = self._showing()
+        for name in ("relay", "latch", "led"):  # the lock first: remembering may take its time
+            if self._shown[name] != showing[name]:
+                self._shown[name] = showing[name]
+                self._effects.append((name, showing[name]))
+
+    def _showing(self) -> dict:
+        return {
+            "relay": 1 if self._lock.driven or self._latched else 0,
+            "latch": 1 if self._latched else 0,
+            "led": codes.GREEN if self._latched else self._light.colour,
+        }

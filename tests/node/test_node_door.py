@@ -41,7 +41,7 @@ def led(temporary: int, timer: int, permanent: int | None = None) -> Led:
 def test_the_lock_is_locked_when_the_node_starts() -> None:
     door = DoorNode()
     assert door.present() == [("relay", 0), ("led", codes.BLACK)]
-    assert door.output_states().states == (False,)
+    assert door.output_states().states == (False, False)
     assert door.effects() == []
 
 
@@ -81,6 +81,7 @@ def test_the_panel_can_lock_at_once() -> None:
         Output(0, codes.OUT_ON),
         Output(0, 4),
         Output(1, codes.OUT_TIMED_ON, 10),
+        Output(2, codes.OUT_TIMED_ON, 10),
         Output(0, codes.OUT_TIMED_ON, 0),
         Output(0, codes.OUT_TIMED_ON, MAX_PULSE_MS // 100 + 1),
         Output(0, 99),
@@ -100,7 +101,7 @@ def test_the_contact_is_debounced() -> None:
     assert told(door, 1030) == []
     assert door.due_ms() == 1027 + CONTACT_STABLE_MS  # the last change
     door.tick(1027 + CONTACT_STABLE_MS)
-    assert told(door, 1100) == [Inputs((True, False))]
+    assert told(door, 1100) == [Inputs((True, False, False, False))]
     assert door.due_ms() is None
 
 
@@ -115,8 +116,8 @@ def test_a_spike_is_no_change() -> None:
 def test_the_first_level_counts_at_once() -> None:
     door = DoorNode()
     door.level("contact", 1, 0)
-    assert door.input_states().states == (True, False)
-    assert told(door, 0) == [Inputs((True, False))]
+    assert door.input_states().states == (True, False, False, False)
+    assert told(door, 0) == [Inputs((True, False, False, False))]
 
 
 def test_request_to_exit_releases_the_lock_without_a_panel() -> None:
@@ -124,7 +125,7 @@ def test_request_to_exit_releases_the_lock_without_a_panel() -> None:
     door.level("rex", 0, 100)
     door.tick(100 + REX_STABLE_MS)
     assert door.effects() == [("relay", 1)]
-    assert told(door, 200) == [Inputs((False, True))]
+    assert told(door, 200) == [Inputs((False, True, False, False))]
     door.tick(100 + REX_STABLE_MS + REX_RELEASE_MS)
     assert door.effects() == [("relay", 0)], "a stuck button does not keep the door open"
 
@@ -162,7 +163,7 @@ def test_keys_that_make_no_sense_are_not_told(text: str) -> None:
 def test_an_old_card_does_not_open_a_door() -> None:
     door = at_rest()
     door.card(26, CARD, 0)
-    assert told(door, STALE_MS + 1) == [Inputs((False, False)), LocalStatus(False, False)]
+    assert told(door, STALE_MS + 1) == [Inputs((False, False, False, False)), LocalStatus(False, False)]
     assert door.events.expired == 1
 
 
@@ -170,7 +171,7 @@ def test_after_an_old_change_the_panel_is_told_how_things_are() -> None:
     door = at_rest()
     door.level("contact", 1, 0)
     door.tick(100)
-    assert told(door, 100 + STALE_MS + 1) == [Inputs((True, False)), LocalStatus(False, False)]
+    assert told(door, 100 + STALE_MS + 1) == [Inputs((True, False, False, False)), LocalStatus(False, False)]
 
 
 def test_an_event_is_told_again_until_it_is_confirmed() -> None:

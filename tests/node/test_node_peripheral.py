@@ -86,12 +86,12 @@ def test_a_session_reports_and_obeys() -> None:
     panel.door.card(26, CARD, 0)
     assert panel.ask(codes.POLL) == (codes.RAW, RawCard(0, 1, 26, CARD).encode())
     assert panel.ask(codes.POLL) == (codes.ACK, b"")
-    assert panel.ask(codes.ISTAT) == (codes.ISTATR, b"\0\0")
+    assert panel.ask(codes.ISTAT) == (codes.ISTATR, b"\0\0\0\0")
     assert panel.ask(codes.LSTAT) == (codes.LSTATR, b"\0\0")
-    assert panel.ask(codes.OSTAT) == (codes.OSTATR, b"\0")
+    assert panel.ask(codes.OSTAT) == (codes.OSTATR, b"\0\0")
     assert panel.ask(codes.CAP, b"\0")[0] == codes.PDCAP
     assert panel.ask(codes.OUT, RELEASE) == (codes.ACK, b"")
-    assert panel.ask(codes.OSTAT) == (codes.OSTATR, b"\1")
+    assert panel.ask(codes.OSTAT) == (codes.OSTATR, b"\1\0")
     assert panel.door.effects() == [("relay", 1)]
 
 

@@ -21,8 +21,8 @@ MICROPYTHON = Path(sys.prefix) / "bin" / "micropython"
 FIRMWARE_ROOT = Path(__file__).resolve().parents[2]
 HEAP = "192k"  # boards/unix.toml, budget.heap_bytes
 KEY = bytes(range(16))
-INPUTS = {0: "contact", 1: "rex"}
-OUTPUTS = {"lock": 0}
+INPUTS = {0: "contact", 1: "rex", 2: "fire", 3: "fire-latched"}
+OUTPUTS = {"lock": 0, "fire": 1}
 DEADLINE_S = 20.0
 
 
@@ -78,6 +78,7 @@ class Cable:
         self.cut = False
         self.flips = 0
         self.chunks = 0
+        self.tap: Callable[[bool, bytes], None] = lambda _from_panel, _data: None  # somebody listens on the wire
         self._random = random.Random(seed)
         self._loop = asyncio.get_running_loop()
         self._bus: Pty | None = None
@@ -123,6 +124,7 @@ class Cable:
         if self.cut or (sinks is None and self._bus is None):
             return
         self.chunks += 1
+        self.tap(sinks is not None, bytes(data))
         if self.damage and self._random.random() < self.damage:
             bit = self._random.randrange(8 * len(data))
             data[bit // 8] ^= 1 << bit % 8
@@ -138,7 +140,7 @@ class Pins:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.levels = {"contact": 0, "rex": 1, "tamper": 1}
+        self.levels = {"contact": 0, "rex": 1, "tamper": 1, "fire": 0}
         self.setup: list[dict[str, object]] = []
         self.relay: list[tuple[float, int]] = []
         self.indicators: list[tuple[str, object]] = []
@@ -217,6 +219,7 @@ class Node:
             "address": address,
             "scbk_file": str(key_file),
             "serial": 1000 + address,
+            "fire_loop": True,
         }
         self.file.write_text(json.dumps(settings))
         self._process: asyncio.subprocess.Process | None = None
@@ -264,6 +267,7 @@ class Bench:
             Node(folder, self.cable.node_paths[n], self.pins[n].path, address=5 + n) for n in range(nodes)
         ]  # fmt: skip
         self.seen: list[Observation] = []
+        self.also: Callable[[Observation], None] = lambda _observation: None
         self.seen_s: list[float] = []
         self.bus: OsdpBus | None = None
         self._run: asyncio.Task[None] | None = None
@@ -279,6 +283,7 @@ class Bench:
     def _observe(self, observation: Observation) -> None:
         self.seen.append(observation)
         self.seen_s.append(time.monotonic())
+        self.also(observation)
 
     def cards(self, device: str = "r0") -> list[int]:
         """Card numbers seen, in order."""

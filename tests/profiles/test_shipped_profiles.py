@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from device_profiles import BarrierProfile, CameraProfile, OsdpDeviceProfile, ProfileError, load, names
+from firmware.node.door import CONTACT, FIRE, FIRE_LATCHED, FIRE_RELEASE, LOCK, REX
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -33,10 +34,26 @@ def test_a_source_in_this_repository_says_what_is_quoted(name: str) -> None:
 def test_the_door_node_is_what_the_firmware_speaks() -> None:
     node = load("zhian-door-node")
     assert isinstance(node, OsdpDeviceProfile)
-    assert node.input_names() == {0: "contact", 1: "rex"}
-    assert node.output_numbers() == {"lock": 0}
+    assert node.input_names() == {CONTACT: "contact", REX: "rex", FIRE: "fire", FIRE_LATCHED: "fire-latched"}
+    assert node.output_numbers() == {"lock": LOCK, "fire": FIRE_RELEASE}
     assert node.tamper == "lstatr"
-    assert node.outputs["lock"].fail == "secure"
+    assert (node.outputs["lock"].fail, node.outputs["lock"].fire_release) == ("secure", "device-input")
+
+
+def test_the_fail_safe_variant_differs_in_its_lock_only() -> None:
+    node, variant = load("zhian-door-node"), load("zhian-door-node-failsafe")
+    assert isinstance(node, OsdpDeviceProfile)
+    assert isinstance(variant, OsdpDeviceProfile)
+    assert (variant.inputs, variant.output_numbers()) == (node.inputs, node.output_numbers())
+    assert (variant.outputs["lock"].fail, variant.outputs["lock"].fire_release) == ("safe", "lock-supply")
+
+
+@pytest.mark.parametrize("name", ["zhian-door-node", "zhian-door-node-failsafe"])
+def test_a_lock_for_escape_routes_has_a_hard_path(name: str) -> None:
+    node = load(name)
+    assert isinstance(node, OsdpDeviceProfile)
+    assert node.outputs["lock"].escape_route
+    assert node.outputs["lock"].fire_release != "none"
 
 
 def test_the_generic_barrier_reads_a_dead_loop_as_occupied() -> None:

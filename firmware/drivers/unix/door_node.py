@@ -1,8 +1,10 @@
 """The door node on a computer: `micropython -m firmware.drivers.unix.door_node NODE.json`.
 
 NODE.json: {"name", "bus": path of the serial line, "pins": path of the pins socket, "address": 0..126,
-"scbk_file": path of 32 hex digits, "serial": number}. Prints READY once it listens to its bus; runs until killed and
-never without all its tasks: where one fails, the process ends with 1 and says why.
+"scbk_file": path of 32 hex digits, "serial": number, "fire_loop": true where the fire panel's contact is wired to this
+node (optional, else false)}. Beside it NODE.latch is kept while fire has released the lock. Prints READY once it
+listens to its bus; runs until killed and never without all its tasks: where one fails, the process ends with 1 and says
+why.
 """
 
 import asyncio
@@ -14,6 +16,7 @@ import sys
 from firmware.drivers.aes import aes
 from firmware.drivers.clock import Ticks
 from firmware.drivers.readable import readable
+from firmware.drivers.unix.latch import LatchFile
 from firmware.drivers.unix.pins import PinsGoneError, PinsSocket
 from firmware.drivers.unix.serial import LineGoneError, SerialLine
 from firmware.node.door import DoorNode
@@ -23,6 +26,7 @@ from firmware.wire.frame import FrameParser
 from firmware.wire.replies import Identity
 
 INPUTS = ("contact", "rex", "tamper")
+INPUTS_AND_LOOP = ("contact", "rex", "tamper", "fire")
 OUTPUTS = ("relay",)
 READER = "reader"
 COLOURS = {codes.BLACK: "off", codes.RED: "red", codes.GREEN: "green", codes.AMBER: "amber"}
@@ -51,6 +55,8 @@ def read_node_file(path: str) -> dict:
     for key, kind in wanted.items():
         if not isinstance(settings, dict) or not isinstance(settings.get(key), kind):
             raise NodeFileError(path + ": " + key + ": expected " + kind.__name__ + "; correct the value")
+    if not isinstance(settings.get("fire_loop", False), bool):
+        raise NodeFileError(path + ": fire_loop: expected true or false; correct the value")
     if not 0 <= settings["address"] < codes.BROADCAST:
         raise NodeFileError(path + ": address: expected 0..126, got " + str(settings["address"]))
     key_file = settings["scbk_file"]
@@ -62,6 +68,7 @@ def read_node_file(path: str) -> dict:
     if len(scbk) != 16:
         raise NodeFileError(key_file + ": expected 32 hex digits, got " + str(2 * len(scbk)))
     settings["scbk"] = scbk
+    settings["latch_file"] = (path[:-5] if path.endswith(".json") else path) + ".latch"
     return settings
 
 
@@ -70,7 +77,10 @@ class UnixDoorNode:
 
     def __init__(self, settings: dict):
         self._ticks = Ticks()
-        self._door = DoorNode()
+        fire_loop = settings.get("fire_loop", False)
+        self._latch = LatchFile(settings["latch_file"])
+        self._door = DoorNode(fire_loop=fire_loop, latched=self._latch.on())
+        self._inputs = INPUTS_AND_LOOP if fire_loop else INPUTS
         serial = settings["serial"] & 0xFFFFFFFF
         identity = Identity(VENDOR, MODEL, 1, serial, FIRMWARE)
         self._peripheral = Peripheral(settings["address"], settings["scbk"], aes, os.urandom, identity, self._door)
@@ -79,7 +89,7 @@ class UnixDoorNode:
         self._wake = asyncio.Event()  # the next moment that matters has changed
         self._due_ms = None  # the one that run_clock waits for
         self._seen = asyncio.Event()  # every input's level is known
-        self._unseen = set(INPUTS)
+        self._unseen = set(self._inputs)
 
     async def run_bus(self) -> None:
         """Answer the control panel; open the line again whenever it goes away."""
@@ -119,7 +129,7 @@ class UnixDoorNode:
         """Take levels, cards and keys; connect again whenever the socket goes away."""
         while True:
             try:
-                self._pins.connect(INPUTS, OUTPUTS)
+                self._pins.connect(self._inputs, OUTPUTS)
                 self._carry_out(self._door.present())
                 while not self._pins.broken:
                     try:
@@ -140,6 +150,8 @@ class UnixDoorNode:
             now_ms = self._ticks.now_ms()
             self._door.tick(now_ms)
             self._carry_out(self._door.effects())
+            if not self._latch.kept:
+                self._latch.again()
             self._due_ms = self._door.due_ms()
             nap_ms = LONGEST_NAP_MS if self._due_ms is None else max(1, self._due_ms - now_ms)
             self._wake.clear()
@@ -176,6 +188,9 @@ class UnixDoorNode:
 
     def _carry_out(self, effects: list) -> None:
         for name, value in effects:
+            if name == "latch":
+                self._latch.keep(value == 1)
+                continue
             if self._pins.stream is None or self._pins.broken:
                 continue  # shown by `present` once the pins are back
             if name == "relay":
