@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -49,11 +49,32 @@ class Outbox(Protocol):
         ...
 
     async def read(self, first: int, last: int, limit: int) -> list[Event]:
-        """Events first..last inclusive in order, at most `limit`; [] beyond the end."""
+        """Events first..last inclusive in order, at most `limit`; those that are gone are absent. Raises StoreError
+        where the disk cannot be read now: that does not mean that they are gone."""
         ...
 
     async def acknowledge(self, upto: int) -> None:
-        """The center has stored everything up to and including `upto`. Never moves backwards."""
+        """The center has stored everything up to and including `upto`. Never moves backwards, never raises."""
+        ...
+
+    @property
+    def first_seq(self) -> int:
+        """The lowest number that was ever meant for the center: 1, or where a site joined a center later."""
+        ...
+
+    async def report_lost(self, ranges: Sequence[tuple[int, int]], reason: str) -> None:
+        """Record OutboxLost for those of these numbers that are not here any more and were not reported yet."""
+        ...
+
+    def early(self) -> Sequence[tuple[str, Sequence[Event]]]:
+        """Alarms that cannot be stored now, unacknowledged, as (memory epoch, events ascending), for up/alarm.
+
+        Fixes their identity: to be called only when they are about to be published.
+        """
+        ...
+
+    async def acknowledge_early(self, epoch: str, upto: int) -> None:
+        """The center has stored these numbers of a memory epoch."""
         ...
 
 
@@ -69,8 +90,24 @@ class NewEntry:
 class Recorder(Protocol):
     """The journal as the rooms that decide see it."""
 
-    async def record(self, entries: Sequence[NewEntry]) -> None:
-        """Return once all entries are durably committed, in order, in one commit. Raises StoreError."""
+    async def record(
+        self, entries: Sequence[NewEntry], *, late_ok: bool = False, keep: Mapping[str, str | None] | None = None
+    ) -> None:
+        """Return once all entries are durably committed, in order, in one commit, with the kept values of `keep`.
+
+        Raises StoreError where that cannot be; then none of them is stored. With `late_ok` it never does: what cannot
+        be stored now waits in memory, bounded, and is stored with `recorded_late` when the disk is well again.
+        """
+        ...
+
+    async def keep(self, key: str, value: str | None) -> None:
+        """Remember `value` over a restart (None: forget). Raises StoreError where it is not durable yet; it is
+        remembered all the same, and written when the disk is well again."""
+        ...
+
+    @property
+    def kept(self) -> dict[str, str]:
+        """The newest value of each key."""
         ...
 
 

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import threading
+from bisect import bisect_right
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from center.contract.catalogue import AnyEventData, entry
+from center.contract.catalogue import CATALOGUE, AccessDuress, AnyEventData, entry
 from gateway.access import reasons
 from gateway.errors import StoreError
 from gateway.model import Language, Reason
-from gateway.store import database
+from gateway.store import capacity, database
+from gateway.store.capacity import JournalLimits, Room
 
 _decode = msgspec.msgpack.Decoder(AnyEventData).decode
 MAX_LIMIT = 500
+# What nobody on the site sees without the right to: neither a row, nor a gap in the numbers, nor a count.
+DURESS = CATALOGUE[AccessDuress].type
+_HIDDEN = "SELECT seq FROM journal WHERE type = 'zhian.access.duress' ORDER BY seq"
 _NEWEST = """
     SELECT seq, time_ms, clock_certain, data, plate, name_zh, name_en
     FROM journal LEFT JOIN holder ON holder.id = journal.holder
     WHERE (?1 IS NULL OR seq < ?1) AND (?2 IS NULL OR seq > ?2) AND (?3 IS NULL OR portal = ?3)
+      AND (?5 IS NULL OR type <> ?5)
     ORDER BY seq DESC LIMIT ?4
 """
 
@@ -58,10 +65,15 @@ class JournalCounts:
 
 
 class JournalReading:
-    """Queries over one gateway's database. Opens it at first use, so that pages may start before core."""
+    """Queries over one gateway's database. Opens it at first use, so that pages may start before core.
 
-    def __init__(self, file: Path) -> None:
+    Without `see_duress`, duress leaves no trace: its rows are not shown, and all numbers are counted without them,
+    those of `before_seq`, `after_seq` and `shown` included.
+    """
+
+    def __init__(self, file: Path, *, see_duress: bool = False) -> None:
         self._file = file
+        self._see_duress = see_duress
         self._open: sqlite3.Connection | None = None
         self._lock = threading.Lock()  # callers come from a pool of threads
 
@@ -76,11 +88,21 @@ class JournalReading:
         """Events, newest first, at most `limit` (capped at MAX_LIMIT). Raises StoreError."""
         with self._lock:
             acked = int(self._query("SELECT value FROM meta WHERE key = 'acked_upto'")[0][0])
-            rows = self._query(
-                _NEWEST,
-                (before_seq, after_seq, portal, max(1, min(limit, MAX_LIMIT))),
-            )
-        return [_recorded(row, acked) for row in rows]
+            hidden = self._hidden()
+            before = None if before_seq is None else _real(before_seq, hidden)
+            after = None if after_seq is None else _real(after_seq, hidden)
+            left_out = None if self._see_duress else DURESS
+            rows = self._query(_NEWEST, (before, after, portal, max(1, min(limit, MAX_LIMIT)), left_out))
+        return [_recorded(row, acked, hidden) for row in rows]
+
+    def shown(self, seq: int) -> int:
+        """What the number `seq` of the journal is counted as here. Raises StoreError."""
+        with self._lock:
+            return _shown(seq, self._hidden())
+
+    def _hidden(self) -> list[int]:
+        """The numbers of the rows that are not to be seen, ascending."""
+        return [] if self._see_duress else [row[0] for row in self._query(_HIDDEN)]
 
     def counts(self) -> JournalCounts:
         """Totals of the present epoch. Raises StoreError."""
@@ -88,7 +110,21 @@ class JournalReading:
             meta = dict(self._query("SELECT key, value FROM meta"))
             by_type = dict(self._query("SELECT type, count(*) FROM journal GROUP BY type"))
             made = int(self._query("SELECT coalesce(max(seq), 0) FROM journal")[0][0])
-        return JournalCounts(meta["epoch"], made, int(meta["acked_upto"]), by_type)
+            hidden = self._hidden()
+        if not self._see_duress:
+            by_type.pop(DURESS, None)
+        return JournalCounts(meta["epoch"], _shown(made, hidden), _shown(int(meta["acked_upto"]), hidden), by_type)
+
+    def room(self, limits: JournalLimits, *, center: bool = True) -> Room:
+        """What is left before events are lost, should the center fall silent now. Raises StoreError."""
+        with self._lock:
+            acked = int(self._query("SELECT value FROM meta WHERE key = 'acked_upto'")[0][0])
+            rows, newest = self._query("SELECT count(*), coalesce(max(seq), 0) FROM journal")[0]
+        try:
+            free = shutil.disk_usage(self._file.parent).free
+        except OSError as e:
+            raise StoreError(f"{self._file.parent}: its disk cannot be looked at ({e}); check the disk") from e
+        return capacity.room(limits, rows, min(rows, newest - acked) if center else 0, free)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -106,14 +142,29 @@ class JournalReading:
             raise StoreError(f"{self._file}: cannot be read ({e}); is the gateway's core running?") from e
 
 
-def _recorded(row: tuple, acked_upto: int) -> RecordedEvent:  # type: ignore[type-arg]
+def _shown(seq: int, hidden: list[int]) -> int:
+    """How many rows up to `seq` are not hidden."""
+    return seq - bisect_right(hidden, seq)
+
+
+def _real(shown: int, hidden: list[int]) -> int:
+    """The number in the journal of the row that is shown as `shown`."""
+    seq = shown
+    for one in hidden:
+        if one > seq:
+            break
+        seq += 1
+    return seq
+
+
+def _recorded(row: tuple, acked_upto: int, hidden: list[int]) -> RecordedEvent:  # type: ignore[type-arg]
     seq, time_ms, certain, body, plate, name_zh, name_en = row
     data = _decode(body)
     about = entry(data)
     reason = getattr(data, "reason", None)
     known = Reason(reason) if reason in Reason.__members__.values() else None
     return RecordedEvent(
-        seq=seq,
+        seq=_shown(seq, hidden),
         time_ms=time_ms,
         clock_certain=bool(certain),
         type=about.type,

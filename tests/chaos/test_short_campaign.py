@@ -1,0 +1,101 @@
+"""The short chaos campaign: real processes, about ten kills and each kind of lie once, and the ledger after each.
+
+The long one is `make chaos`; its ledger is in docs/durability.md.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from zhian import chaos, chaos_ledger
+from zhian.chaos_faults import FAULTS
+from zhian.chaos_ledger import Ledger
+
+SHORT = {
+    "kill -9 of a gateway": 3,
+    "kill -9 of the center": 2,
+    "kill -9 of the broker": 2,
+    "kill -9 of everything": 1,
+    "messages twice, torn, out of order": 1,
+    "full disk at a gateway": 1,
+    "hostile gateway": 1,
+    "a broker that acknowledges and drops": 1,
+    "the broker loses its disk": 1,
+    "the center loses its disk": 1,
+}
+
+
+@pytest.mark.timeout(180)
+async def test_the_ledger_balances_after_everything_that_can_happen(tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = []
+    balanced = await chaos.campaign(tmp_path / "site", SHORT, 7, rows.append, connects=500, gateways=2)
+    assert balanced, [row for row in rows if not row["balanced"]]
+    assert [row["fault"] for row in rows] == list(SHORT)
+    assert sum(int(row["kills"]) for row in rows) >= 10
+    final = rows[-1]
+    assert int(final["made"]) > 200
+    assert int(final["made"]) == int(final["stored"]) + int(final["lost"])
+    assert int(final["center_mb"]) < 200
+
+
+def test_the_plan_kills_as_many_as_it_is_asked_to_and_leaves_nothing_out() -> None:
+    for kills in (10, 300, 1000):
+        times = chaos.plan(kills)
+        assert set(times) == set(FAULTS)
+        assert sum(times[name] for name in chaos.SHARES) >= kills  # "everything" is five processes at once besides
+        assert min(times.values()) >= 1
+
+
+# --- the ledger itself can say no -----------------------------------------------------------------------------------
+
+EPOCH = "00000000000000aa"
+
+
+def counted(tmp_path: Path, rows: list[tuple[str, int, str, str]], made: int, confirmed: int) -> Ledger:
+    import sqlite3
+
+    file = tmp_path / "gateway.sqlite"
+    connection = sqlite3.connect(file)
+    connection.execute("CREATE TABLE meta (key, value)")
+    connection.execute("INSERT INTO meta VALUES ('epoch', ?)", (EPOCH,))
+    connection.execute("CREATE TABLE journal (seq)")
+    connection.execute("INSERT INTO journal VALUES (?)", (made,))
+    connection.commit()
+    connection.close()
+    ledger = Ledger()
+    chaos_ledger._add(ledger, SimpleNamespace(database=file, confirmed={"ab": confirmed}), rows)
+    return ledger
+
+
+def opened(seq: int, n: object, epoch: str = EPOCH) -> tuple[str, int, str, str]:
+    return epoch, seq, "zhian.portal.opened", f'{{"portal":"{n}"}}'
+
+
+def lost(seq: int, first: int, last: int) -> tuple[str, int, str, str]:
+    return EPOCH, seq, "zhian.outbox.lost", f'{{"epoch":"{EPOCH}","ranges":[[{first},{last}]]}}'
+
+
+def test_a_complete_ledger_balances(tmp_path: Path) -> None:
+    ledger = counted(tmp_path, [opened(1, "pab-1"), opened(2, "pab-2"), lost(5, 3, 4)], made=5, confirmed=4)
+    assert (ledger.made, ledger.stored, ledger.lost) == (5, 3, 2)
+    assert ledger.balanced
+
+
+@pytest.mark.parametrize(
+    ("rows", "made", "confirmed", "what"),
+    [
+        ([opened(1, "pab-1")], 2, 1, "missing"),
+        ([opened(1, "pab-1"), opened(2, "pab-1")], 2, 1, "duplicates"),
+        ([opened(1, "pab-1"), opened(1, "pab-1", "00000000000000bb")], 1, 1, "duplicates"),
+        ([opened(1, "pab-2"), opened(2, "pab-1")], 2, 2, "disorder"),
+        ([opened(1, "pab-1")], 1, 2, "unconfirmed"),
+        ([opened(1, "forged")], 1, 0, "forged"),
+    ],
+)
+def test_a_fault_shows_in_its_column(tmp_path: Path, rows: list, made: int, confirmed: int, what: str) -> None:
+    ledger = counted(tmp_path, rows, made, confirmed)
+    assert getattr(ledger, what) == 1
+    assert not ledger.balanced

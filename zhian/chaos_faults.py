@@ -1,0 +1,187 @@
+"""What can go wrong on the way of an event, one function each: it happens at a random instant, under load."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from sim.network import Ends, Network
+from zhian import chaos_hostile
+from zhian.chaos_site import Gateway, Part, Site
+
+Fault = Callable[["Campaign"], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Campaign:
+    """One site and the dice that decide when and whom."""
+
+    site: Site
+    dice: random.Random
+    connects: int = chaos_hostile.CONNECTS
+    kills: int = 0
+
+    def gateway(self) -> Gateway:
+        """One of them."""
+        return self.dice.choice(self.site.gateways)
+
+    async def moment(self, least_s: float = 0.05, most_s: float = 0.6) -> None:
+        """Load goes on for a while; what happens next happens at an instant nobody chose."""
+        await asyncio.sleep(self.dice.uniform(least_s, most_s))
+
+    async def kill(self, part: Part) -> None:
+        """kill -9 and count it; whoever keeps it starts it again."""
+        if part.pid is not None:
+            await part.kill()
+            self.kills += 1
+        await self.moment(0.1, 1.4)  # most of the time it is up again by the next one, some of the time it is not
+
+
+async def kill_gateway(c: Campaign) -> None:
+    await c.kill(c.gateway().part)
+
+
+async def kill_center(c: Campaign) -> None:
+    await c.kill(c.site.center)
+
+
+async def kill_broker(c: Campaign) -> None:
+    await c.kill(c.site.broker)
+
+
+async def kill_all(c: Campaign) -> None:
+    """The whole building loses its power, in some order."""
+    parts = c.site.parts
+    c.dice.shuffle(parts)
+    for part in parts:
+        if part.pid is not None:
+            await part.kill()
+            c.kills += 1
+    await c.moment()
+
+
+async def center_away(c: Campaign) -> None:
+    """Long enough that the small journal overflows."""
+    await c.site.center.off()
+    c.kills += 1
+    await c.moment(5, 7)
+    c.site.center.on()
+    await c.moment()
+
+
+async def split(c: Campaign) -> None:
+    gateway = c.gateway()
+    gateway.network.stop("split")
+    await c.moment(0.2, 1.5)
+    await gateway.network.restore()
+    await c.moment()
+
+
+async def stall(c: Campaign) -> None:
+    gateway = c.gateway()
+    await gateway.network.stall(c.dice.choice(("stalled", "one-way")))
+    await c.moment(0.2, 2.0)
+    await gateway.network.restore()
+    await c.moment()
+
+
+async def duplicate(c: Campaign) -> None:
+    """Every message twice, one torn in the middle, one late and out of order."""
+    gateway = c.gateway()
+    gateway.network.duplicate()
+    await c.moment()
+    gateway.network.tear()
+    await c.moment()
+    gateway.network.reorder()
+    await c.moment(0.5, 1.0)
+
+
+async def full_disk_gateway(c: Campaign) -> None:
+    gateway = c.gateway()
+    gateway.part.disk(full=True)
+    await c.moment(0.5, 2.0)
+    gateway.part.disk(full=False)
+    await _healed(gateway)
+
+
+async def full_disk_center(c: Campaign) -> None:
+    c.site.center.disk(full=True)
+    await c.moment(0.5, 2.0)
+    c.site.center.disk(full=False)
+    await c.moment()
+
+
+async def clock_jump(c: Campaign) -> None:
+    gateway = c.gateway()
+    gateway.part.tell(f"clock {c.dice.choice((-86_400_000, 3_600_000, 10 * 365 * 86_400_000, -400 * 86_400_000))}")
+    await c.moment()
+    if c.dice.random() < 0.5:
+        await c.kill(gateway.part)
+    gateway.part.tell("clock 0")
+
+
+async def hostile(c: Campaign) -> None:
+    await chaos_hostile.attack(c.site)
+    await c.moment()
+
+
+async def connects(c: Campaign) -> None:
+    await chaos_hostile.flood(c.site.port, c.connects)
+    await c.moment()
+
+
+async def forgetful_broker(c: Campaign) -> None:
+    """A gateway is led to a broker that acknowledges everything and drops it; then back."""
+    gateway = c.gateway()
+    async with chaos_hostile.ForgetfulBroker() as broker:
+        await gateway.network.close()
+        gateway.network = Network(Ends(gateway.ends.listen, broker.port), lambda *_, **__: None)
+        await gateway.network.start()
+        await c.moment(0.5, 2.0)
+        await gateway.network.close()
+    gateway.network = Network(gateway.ends, lambda *_, **__: None)
+    await gateway.network.start()
+    await c.moment()
+
+
+async def broker_loses_disk(c: Campaign) -> None:
+    await c.site.wipe(c.site.broker, "broker")
+    c.kills += 1
+    await c.moment()
+
+
+async def center_loses_disk(c: Campaign) -> None:
+    """Its database is gone: what the gateways still have comes again, what they do not is reported."""
+    await c.site.wipe(c.site.center, "data")
+    c.kills += 1
+    await c.moment()
+
+
+async def _healed(gateway: Gateway) -> None:
+    """Until it has said that its disk is well: a kill before that would lose what waits in memory (by design)."""
+    for _ in range(200):
+        await asyncio.sleep(0.1)
+        if gateway.said.get("ok") and not gateway.said.get("in_memory"):
+            return
+
+
+FAULTS: dict[str, Fault] = {
+    "kill -9 of a gateway": kill_gateway,
+    "kill -9 of the center": kill_center,
+    "kill -9 of the broker": kill_broker,
+    "kill -9 of everything": kill_all,
+    "center away, small journal overflows": center_away,
+    "network split": split,
+    "network stalls, or answers are lost": stall,
+    "messages twice, torn, out of order": duplicate,
+    "full disk at a gateway": full_disk_gateway,
+    "full disk at the center": full_disk_center,
+    "clock jumps": clock_jump,
+    "hostile gateway": hostile,
+    "10 000 connects": connects,
+    "a broker that acknowledges and drops": forgetful_broker,
+    "the broker loses its disk": broker_loses_disk,
+    "the center loses its disk": center_loses_disk,
+}

@@ -1,0 +1,159 @@
+"""A peer with valid credentials and bad intentions, and a broker that says yes and forgets."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import socket
+import struct
+from collections.abc import Callable
+
+import paho.mqtt.client as mqtt
+import zstandard
+from paho.mqtt.enums import CallbackAPIVersion
+
+from center.contract import topics
+from center.contract.acknowledgement import Ack, encode_ack
+from center.contract.catalogue import Event, OutboxLost, PortalForced
+from center.contract.frame import FrameEncoder
+from center.contract.state import GatewayState, encode_state
+from center.contract.topics import GatewayName, Kind
+from zhian.chaos_site import DISTRICT, HOSTILE, SITE, Site
+
+CONNECTS = 10_000
+AT_ONCE = 500  # connections held open together
+_TIME_MS = 1_790_000_000_000
+
+
+def forged(victim: str) -> list[tuple[str, bytes]]:
+    """(topic, payload): everything a gateway should not say, to its own topics and to another's."""
+    own, other = GatewayName(DISTRICT, SITE, HOSTILE), GatewayName(DISTRICT, SITE, victim)
+    encoder = FrameEncoder()
+    event = Event(7, _TIME_MS, True, PortalForced("forged"))
+    honest = encoder.encode("0" * 16, [event], True)
+    far = encoder.encode("1" * 16, [Event(1 << 53, _TIME_MS, True, PortalForced("far"))], True)
+    islands = [Event(2 * n + 1, _TIME_MS, True, PortalForced("island")) for n in range(900)]
+    everything = OutboxLost("2" * 16, ((1, 1 << 53),), "lie")
+    bomb = zstandard.ZstdCompressor().compress(bytes(200 << 20))
+    names = [topics.topic(own, kind) for kind in (Kind.EVENT, Kind.ALARM, Kind.STATE)]
+    names += [topics.topic(other, kind) for kind in (Kind.EVENT, Kind.ALARM, Kind.STATE, Kind.ACK)]
+    state = encode_state(
+        GatewayState(online=True, version="9.9", epoch="3" * 16, last_seq=1 << 53, simulated=True, clock_certain=True)
+    )
+    ack = encode_ack(Ack(epoch="0" * 16, stored_upto=1 << 53))
+    payloads = [
+        b"",
+        b"\x00",
+        b"\x01\x00" + bomb,
+        b"\x02\x00" + bomb,
+        b"\x03\x01" + secrets.token_bytes(200),
+        b"\xff\xff" + secrets.token_bytes(100_000),
+        b"\x01\x00" + secrets.token_bytes(900_000),
+        honest,
+        honest[:-5],
+        far,
+        encoder.encode("4" * 16, islands, True),
+        encoder.encode("5" * 16, [Event(1, 0, False, everything)], True),
+        state,
+        ack,
+    ]
+    return [(topic, payload) for topic in names for payload in payloads]
+
+
+async def attack(site: Site, repeats: int = 3) -> int:
+    """Send all of it `repeats` times (the later ones are replays); returns how many were sent."""
+    messages = forged(site.gateways[0].name) * repeats
+    client = mqtt.Client(
+        CallbackAPIVersion.VERSION2, client_id=f"hostile-{secrets.token_hex(4)}", protocol=mqtt.MQTTv311
+    )
+    client.username_pw_set(HOSTILE, site.password(HOSTILE))
+
+    def send() -> None:
+        client.connect("127.0.0.1", site.port)
+        client.loop_start()
+        for topic, payload in messages:
+            published = client.publish(topic, payload, 1)
+            with contextlib.suppress(ValueError, RuntimeError):  # the broker may close on us: that is its right
+                published.wait_for_publish(2)
+        client.disconnect()
+        client.loop_stop()
+
+    with contextlib.suppress(OSError):
+        await asyncio.to_thread(send)
+    return len(messages)
+
+
+async def flood(port: int, connects: int = CONNECTS) -> int:
+    """Open connections as fast as possible, AT_ONCE together, with a CONNECT of nobody; returns how many opened."""
+    opened = 0
+    guess = b"\x10\x14\x00\x04MQTT\x04\x82\x00\x3c\x00\x02xx\x00\x02yy"
+    for _ in range(0, connects, AT_ONCE):
+        held = []
+        for _ in range(min(AT_ONCE, connects)):
+            one = socket.socket()
+            one.setblocking(False)
+            with contextlib.suppress(BlockingIOError, OSError):
+                one.connect(("127.0.0.1", port))
+            held.append(one)
+        await asyncio.sleep(0.05)  # all of them are open now, half of them say something wrong, half nothing
+        for i, one in enumerate(held):
+            with contextlib.suppress(OSError):
+                one.getpeername()
+                opened += 1
+                if i % 2:
+                    one.send(guess)
+        await asyncio.sleep(0.05)
+        for one in held:
+            one.close()
+    return opened
+
+
+class ForgetfulBroker:
+    """Takes every connection, grants every subscription, acknowledges every message, and keeps nothing."""
+
+    def __init__(self) -> None:
+        self.port = 0
+        self.swallowed = 0
+        self._server: asyncio.Server | None = None
+
+    async def __aenter__(self) -> ForgetfulBroker:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._server is not None:
+            self._server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answers: dict[int, Callable[[int, bytes], bytes]] = {
+            1: lambda _, __: b"\x20\x02\x00\x00",  # CONNECT -> CONNACK
+            3: self._puback,
+            8: lambda _, body: b"\x90\x03" + body[:2] + b"\x01",  # SUBSCRIBE to one filter -> SUBACK, QoS 1
+            12: lambda _, __: b"\xd0\x00",  # PINGREQ -> PINGRESP
+        }
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                first = (await reader.readexactly(1))[0]
+                body = await reader.readexactly(await _length(reader))
+                answer = answers.get(first >> 4, lambda *_: b"")(first, body)
+                writer.write(answer)
+                await writer.drain()
+        writer.close()
+
+    def _puback(self, first: int, body: bytes) -> bytes:
+        self.swallowed += 1
+        (topic,) = struct.unpack_from(">H", body)
+        return b"\x40\x02" + body[2 + topic : 4 + topic] if first & 0x06 else b""
+
+
+async def _length(reader: asyncio.StreamReader) -> int:
+    """MQTT 3.1.1, 2.2.3: seven bits a byte, lowest first."""
+    length = 0
+    for shift in (0, 7, 14, 21):
+        byte = (await reader.readexactly(1))[0]
+        length |= (byte & 0x7F) << shift
+        if not byte & 0x80:
+            break
+    return length

@@ -1,0 +1,106 @@
+"""The ledger of a chaos campaign: what the gateways made against what the center stored or was told is lost."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from center.contract.ranges import Ranges
+from zhian.chaos_site import Gateway, Site
+
+_ROWS = (
+    "SELECT p.epoch, e.seq, e.type, e.data FROM event e JOIN epoch p ON p.id = e.epoch_id"
+    " JOIN gateway g ON g.id = p.gateway_id WHERE g.gateway = ? ORDER BY p.id, e.seq"
+)
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Sums over all gateways; all from `missing` to `forged` must be 0."""
+
+    made: int = 0  # numbers given by the journals
+    stored: int = 0  # of these, at the center
+    lost: int = 0  # of these, not at the center and reported by zhian.outbox.lost
+    missing: int = 0  # neither
+    duplicates: int = 0  # events that the center has under two identities
+    disorder: int = 0  # neighbours whose order at the center is not the order in which they were made
+    unconfirmed: int = 0  # confirmed as durable to whoever recorded them, and neither stored nor reported lost
+    forged: int = 0  # events under a gateway's name that it did not make
+    early: int = 0  # alarms that left under a memory epoch
+    redelivered: int = 0  # copies the center recognised
+
+    @property
+    def balanced(self) -> bool:
+        """made = stored + reported lost, nothing twice, order kept."""
+        return not (self.missing or self.duplicates or self.disorder or self.unconfirmed or self.forged)
+
+    def plain(self) -> dict[str, int]:
+        """For JSON."""
+        return asdict(self)
+
+
+def read(site: Site) -> Ledger:
+    """Count in the databases themselves. The site must be settled."""
+    ledger = Ledger()
+    with _reading(site.database) as center:
+        for gateway in site.gateways:
+            _add(ledger, gateway, center.execute(_ROWS, (gateway.name,)).fetchall())
+        found = center.execute("SELECT value FROM total WHERE name = 'redelivered'").fetchone()
+        ledger.redelivered = int(found[0]) if found else 0
+    return ledger
+
+
+def _add(ledger: Ledger, gateway: Gateway, rows: list[tuple[str, int, str, str]]) -> None:
+    with _reading(gateway.database) as journal:
+        epoch = journal.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()[0]
+        made = journal.execute("SELECT coalesce(max(seq), 0) FROM journal").fetchone()[0]
+    stored = {seq for e, seq, _, _ in rows if e == epoch}
+    lost = Ranges()
+    portals: list[tuple[str, str]] = []  # epoch, portal
+    for e, _, type_, data in rows:
+        content = json.loads(data)
+        if type_ == "zhian.outbox.lost" and content["epoch"] == epoch:
+            for first, last in content["ranges"]:
+                lost.add(first, last)
+        elif type_ in ("zhian.portal.opened", "zhian.portal.forced"):
+            portals.append((e, content["portal"]))
+            ledger.forged += not content["portal"].startswith("p")
+    reported = sum(1 for seq in range(1, made + 1) if seq not in stored and seq in lost)
+    ledger.made += made
+    ledger.stored += len(stored)
+    ledger.lost += reported
+    ledger.missing += made - len(stored) - reported
+    ledger.early += sum(1 for e, _, _, _ in rows if e != epoch)
+    ledger.duplicates += len(portals) - len({portal for _, portal in portals})
+    ledger.disorder += _disorder(portal for e, portal in portals if e == epoch)
+    there = {portal for _, portal in portals}
+    confirmed = sum(
+        1 for run, upto in gateway.confirmed.items() for n in range(1, upto + 1) if f"p{run}-{n}" not in there
+    )
+    ledger.unconfirmed += max(0, confirmed - reported)
+
+
+def _disorder(portals: Iterable[str]) -> int:
+    """Times that a number of one run is not above the one before it of that run."""
+    newest: dict[str, int] = {}
+    wrong = 0
+    for portal in portals:
+        run, _, number = portal.partition("-")
+        if not number.isdigit():
+            continue  # forged, and counted as that
+        wrong += int(number) <= newest.get(run, 0)
+        newest[run] = int(number)
+    return wrong
+
+
+@contextlib.contextmanager
+def _reading(database: Path):  # type: ignore[no-untyped-def]
+    connection = sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True, timeout=10)
+    try:
+        yield connection
+    finally:
+        connection.close()
