@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from center.broker.rights import rights
 from center.config import Broker, User
 from center.contract import topics
 from center.contract.frame import MAX_FRAME_BYTES
@@ -20,16 +21,22 @@ _MAX_PAYLOAD_BYTES = MAX_FRAME_BYTES + (64 << 10)
 # Messages a subscription may have unacknowledged. Near 65535 a `#` subscription is granted and never served.
 MAX_ACK_PENDING = 200
 _ACK_WAIT = "30s"
+_TLS_TIMEOUT_S = 5.0  # the default of 2 s is short for thousands of handshakes after a restart
 _MAX_FILE_STORE_BYTES = 1 << 30
 _MAX_MEMORY_STORE_BYTES = 64 << 20
 
 
-def configuration(broker: Broker, store: Path, users: Sequence[User]) -> str:
-    """nats-server's configuration. It holds every password: write it where only the owner can read."""
+def configuration(
+    broker: Broker, store: Path, users: Sequence[User], tls: tuple[Path, Path, Path] | None = None
+) -> str:
+    """nats-server's configuration; `tls` = (authority, certificate, key), and then certificates say who is who.
+
+    Without TLS it holds every password: write it where only the owner can read.
+    """
     document: dict[str, Any] = {
         "server_name": "zhian",
         # The plain NATS listener cannot be left out; nobody may sign in there (allowed_connection_types).
-        "host": broker.host,
+        "host": "127.0.0.1",
         "port": -1,
         "max_payload": _MAX_PAYLOAD_BYTES,
         "mqtt": {
@@ -37,28 +44,41 @@ def configuration(broker: Broker, store: Path, users: Sequence[User]) -> str:
             "port": broker.port,
             "max_ack_pending": MAX_ACK_PENDING,
             "ack_wait": _ACK_WAIT,
+            **({"tls": _tls(*tls)} if tls else {}),
         },
         "jetstream": {
             "store_dir": str(store),
             "max_file_store": _MAX_FILE_STORE_BYTES,
             "max_memory_store": _MAX_MEMORY_STORE_BYTES,
         },
-        "authorization": {"timeout": 2.0, "users": [_user(user) for user in users]},
+        "authorization": {"timeout": 2.0, "users": [_user(user, by_certificate=tls is not None) for user in users]},
     }
     return json.dumps(document, indent=1)
 
 
-def _user(user: User) -> dict[str, Any]:
-    if user.role == "center":
-        publish = [topics.nats_subject(topics.every_gateway(kind)) for kind in topics.DOWN]
-        subscribe = [topics.nats_subject(topics.every_gateway(kind)) for kind in topics.UP]
-    else:
-        name = topics.GatewayName(user.district or "", user.site or "", user.gateway or "")
-        publish = [topics.nats_subject(topics.topic(name, kind)) for kind in topics.UP]
-        subscribe = [topics.nats_subject(topics.topic(name, kind)) for kind in topics.DOWN]
+def _tls(ca_file: Path, certificate_file: Path, key_file: Path) -> dict[str, Any]:
     return {
-        "user": user.username,
-        "password": user.password,
-        "allowed_connection_types": ["MQTT"],
-        "permissions": {"publish": {"allow": publish}, "subscribe": {"allow": subscribe}},
+        "ca_file": str(ca_file),
+        "cert_file": str(certificate_file),
+        "key_file": str(key_file),
+        "verify_and_map": True,  # no certificate, no connection; its subject is the user
+        "timeout": _TLS_TIMEOUT_S,
     }
+
+
+def _user(user: User, *, by_certificate: bool) -> dict[str, Any]:
+    may = rights(user)
+    who = {"user": f"CN={user.username}"} if by_certificate else {"user": user.username, "password": user.password}
+    return {
+        **who,
+        "allowed_connection_types": ["MQTT"],
+        "permissions": {
+            "publish": _permission(may.publish),
+            "subscribe": _permission(may.subscribe),
+        },
+    }
+
+
+def _permission(of_topics: tuple[str, ...]) -> dict[str, list[str]]:
+    # An empty list would allow everything.
+    return {"allow": [topics.nats_subject(one) for one in of_topics]} if of_topics else {"deny": [">"]}

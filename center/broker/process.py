@@ -10,32 +10,39 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from center import config as center_config
+from center.broker.authority import expires
 from center.broker.configuration import configuration
 from center.broker.server_log import ServerLog
-from center.config import Broker
+from center.config import Broker, CenterConfig, User
 from center.errors import BrokerError
 from runtime import log, systemd
+from runtime.errors import UserError
 
 START_TIMEOUT_S = 30.0  # a large JetStream store is checked at start
 STOP_TIMEOUT_S = 10.0
 _POLL_S = 0.02
+EXPIRY_WARNING = timedelta(days=30)
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _logger = log.get("broker")
 
 
-async def run(config_file: Path) -> None:
+async def run(config_file: Path, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
     """Serve until cancelled. Raises BrokerError (no server, port taken, it ended by itself) or ConfigError."""
     settings = center_config.read(config_file)
-    users = center_config.read_users(center_config.resolve(config_file, settings.broker.users_file))
+    tls = center_config.broker_tls_files(config_file, settings)
+    users = read_users(config_file, settings)
+    if tls is not None:
+        _check_certificate(tls[1], now())
     store = center_config.resolve(config_file, settings.broker.data)
     written = center_config.resolve(config_file, settings.center.run) / "nats-server.conf"
     program = find_server()
     _make_folder(store)
     _make_folder(written.parent)
-    _write_private(written, configuration(settings.broker, store, users))
+    write_private(written, configuration(settings.broker, store, users, tls))
     _refuse_taken_port(settings.broker)
     child = await asyncio.create_subprocess_exec(
         program,
@@ -53,12 +60,47 @@ async def run(config_file: Path) -> None:
         await _until_ready(child, settings.broker, server_log)
         _logger.info("ready", host=settings.broker.host, port=settings.broker.port, users=len(users))
         systemd.ready(f"MQTT on {settings.broker.host}:{settings.broker.port}")
+        asyncio.get_running_loop().add_signal_handler(
+            signal.SIGHUP, lambda: _read_again(config_file, settings, store, written, child)
+        )
         await child.wait()
         await following
         raise BrokerError(f"nats-server ended by itself ({_ended(child)}){server_log.last_words()}; start it again")
     finally:
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)
         systemd.stopping()
         await asyncio.shield(_stop(child, following))
+
+
+def read_users(config_file: Path, settings: CenterConfig) -> tuple[User, ...]:
+    """The users that center.toml names. Raises ConfigError."""
+    file = center_config.resolve(config_file, settings.broker.users_file)
+    return center_config.read_users(file, with_passwords=not settings.broker.tls)
+
+
+def _read_again(
+    config_file: Path, settings: CenterConfig, store: Path, written: Path, child: asyncio.subprocess.Process
+) -> None:
+    """SIGHUP: another users file. Who is not in it any more is disconnected at once; the others notice nothing."""
+    tls = center_config.broker_tls_files(config_file, settings)
+    try:
+        users = read_users(config_file, settings)
+        write_private(written, configuration(settings.broker, store, users, tls))
+    except UserError as e:
+        _logger.error("the users stay as they were", why=str(e))
+        return
+    if child.returncode is None:
+        child.send_signal(signal.SIGHUP)
+        _logger.info("users read again", users=len(users))
+
+
+def _check_certificate(file: Path, now: datetime) -> None:
+    """A broker with a certificate that has ended would refuse nobody and be believed by nobody: say so first."""
+    end = expires(file)
+    if end <= now:
+        raise BrokerError(f"{file}: this certificate ended on {end:%Y-%m-%d}; make a new one: zhian broker certificate")
+    if end - now < EXPIRY_WARNING:
+        _logger.warning("the broker's certificate ends soon", file=str(file), on=f"{end:%Y-%m-%d}")
 
 
 def find_server() -> str:
@@ -89,7 +131,7 @@ def _make_folder(folder: Path) -> None:
         raise BrokerError(f"{folder}: the folder cannot be made ({e.strerror}); check center.toml") from e
 
 
-def _write_private(path: Path, text: str) -> None:
+def write_private(path: Path, text: str) -> None:
     """Replace `path` in one step by a file that only its owner can read."""
     new = path.with_suffix(".new")
     try:
@@ -121,13 +163,9 @@ async def _until_ready(child: asyncio.subprocess.Process, broker: Broker, server
         if child.returncode is not None:
             await asyncio.sleep(_POLL_S)  # its last line is still on the way
             raise BrokerError(f"nats-server did not start ({_ended(child)}){server_log.last_words()}")
-        try:
-            _, writer = await asyncio.open_connection(broker.host, broker.port)
-        except OSError:
-            await asyncio.sleep(_POLL_S)
-            continue
-        writer.close()
-        return
+        if server_log.listening:
+            return
+        await asyncio.sleep(_POLL_S)
     raise BrokerError(
         f"nats-server did not answer on {broker.host}:{broker.port} within {START_TIMEOUT_S:.0f} s"
         f"{server_log.last_words()}"

@@ -14,6 +14,7 @@ _LINE = re.compile(r"^\[\d+\] \S+ \S+ \[(?P<level>[A-Z]{3})\] ?(?P<text>.*)$")
 # Client ids are secrets (who has one can displace its owner), and the server prints them in quotes.
 _QUOTED_ID = re.compile(r'- \\?"(?:[^"\\]|\\.)*\\?"|client ID "[^"]*"')
 # The generated file is readable by its owner only, and a hash would need a dependency of its own.
+_LISTENING = "Listening for MQTT clients"
 _EXPECTED = "Plaintext passwords detected"
 _PASSED_ON = {"WRN": "warning", "ERR": "error", "FTL": "error"}
 MAX_LINES = 30
@@ -34,6 +35,7 @@ class ServerLog:
         self._window_end = 0.0
         self._lines = 0
         self._last = ""
+        self.listening = False  # MQTT clients may connect
 
     async def follow(self, stream: asyncio.StreamReader) -> None:
         """Until end of file. A line longer than the reader's limit is dropped in pieces."""
@@ -49,6 +51,8 @@ class ServerLog:
     def line(self, text: str) -> None:
         """One line of the server."""
         parsed = _LINE.match(text)
+        if parsed and parsed["text"].startswith(_LISTENING):
+            self.listening = True
         level, said = (parsed["level"], redacted(parsed["text"])) if parsed else ("ERR", redacted(text))
         if level not in _PASSED_ON or not said or said.startswith(_EXPECTED):
             return

@@ -1,4 +1,7 @@
-"""What the center answers once it has *committed*: only then may a gateway forget. JSON on down/ack."""
+"""What the center answers once it has *committed*: only then may a gateway forget. JSON on down/ack.
+
+A frame that cannot be read is answered too, by `Refused`: nothing of it was stored.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from center.contract.catalogue import Epoch
+from center.contract.catalogue import Code, Epoch
 from center.contract.errors import AcknowledgementError, quoted
 
 MAX_MISSING_RANGES = 64  # the lowest ones; the rest is asked for once these are here
@@ -37,13 +40,36 @@ class Ack(Struct, frozen=True, kw_only=True):
         return last <= self.seen_upto and all(last < a or b < first for a, b in self.missing)
 
 
+class Refused(Struct, frozen=True, kw_only=True):
+    """A frame was not taken; `refused` says why (FrameError.cause), `codec` and `dictionary` are those of its header.
+
+    Where the codec or the dictionary is not known at the center, the gateway sends again with the oldest codec.
+    """
+
+    refused: Code
+    codec: Annotated[int, Meta(ge=0, le=255)] = 0
+    dictionary: Annotated[int, Meta(ge=0, le=255)] = 0
+
+
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Ack)
+_refused_decoder = msgspec.json.Decoder(Refused)
+_REFUSED_BEGINS = b'{"refused":'
 
 
-def encode_ack(ack: Ack) -> bytes:
-    """JSON of the acknowledgement."""
-    return _encoder.encode(ack)
+def encode_ack(answer: Ack | Refused) -> bytes:
+    """JSON of the answer."""
+    return _encoder.encode(answer)
+
+
+def decode_answer(data: bytes) -> Ack | Refused:
+    """What the center answered. Any bytes give one of the two or AcknowledgementError, and nothing else."""
+    if not data.startswith(_REFUSED_BEGINS):
+        return decode_ack(data)
+    try:
+        return _refused_decoder.decode(data[:MAX_ACKNOWLEDGEMENT_BYTES])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
+        raise AcknowledgementError(f"not a refusal: {quoted(str(e), 160)}") from None
 
 
 def decode_ack(data: bytes) -> Ack:

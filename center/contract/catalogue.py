@@ -21,6 +21,9 @@ Token = Annotated[str, Meta(pattern=r"^[a-z2-7]{16}(?!\n)$")]
 Epoch = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}(?!\n)$")]
 Milliseconds = Annotated[int, Meta(ge=0, le=1 << 53)]
 
+# The unit of a number is the end of its name; a number with none of these counts things.
+UNITS = {"_ms": "ms", "_s": "s", "_permille": "‰"}
+
 
 class Severity(StrEnum):
     """How much it matters, from least to most."""
@@ -195,7 +198,7 @@ class LockdownBegun(EventData, frozen=True, tag=22):
     """The site was locked down: nobody enters, everybody may leave."""
 
     operator: Token
-    portals: Annotated[int, Meta(ge=0, le=10_000)] = 0
+    portals: Annotated[int, Meta(ge=0, le=10_000)] = 0  # how many
 
 
 class LockdownEnded(EventData, frozen=True, tag=23):

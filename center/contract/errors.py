@@ -6,7 +6,11 @@ class ContractError(ValueError):
 
 
 class FrameError(ContractError):
-    """Bytes that are not a frame, or a frame over a limit."""
+    """Bytes that are not a frame, or a frame over a limit. `cause` is the machine word that the sender is told."""
+
+    def __init__(self, text: str, cause: str = "not-a-frame") -> None:
+        super().__init__(text)
+        self.cause = cause
 
 
 class TopicError(ContractError):

@@ -15,7 +15,11 @@ HEARTBEAT_S = 60.0  # a connected gateway publishes its state at least this ofte
 
 
 class GatewayState(Struct, frozen=True, kw_only=True):
-    """Online or not, and what is known of the gateway. `last_seq` is the newest number it has committed."""
+    """Online or not, and what is known of the gateway. `last_seq` is the newest number it has committed.
+
+    first_seq: the first number that this center is ever sent of the epoch. A gateway that had no center before says
+    so here: what is below was never meant for this one, and is neither missing nor lost.
+    """
 
     online: bool
     version: Annotated[str, Meta(pattern=r"^[ -~]{0,32}(?!\n)$")] = ""
@@ -23,6 +27,7 @@ class GatewayState(Struct, frozen=True, kw_only=True):
     last_seq: Annotated[int, Meta(ge=0, le=1 << 53)] = 0
     simulated: bool = False
     clock_certain: bool = True
+    first_seq: Annotated[int, Meta(ge=1, le=1 << 53)] = 1
 
 
 _encoder = msgspec.json.Encoder()

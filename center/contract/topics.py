@@ -9,7 +9,8 @@ from enum import StrEnum
 from center.contract.errors import TopicError, quoted
 
 _ROOT = "zhian/v1"
-_SEGMENT = re.compile(r"[a-z0-9-]{1,32}")
+PATTERN = "[a-z0-9-]{1,32}"  # of a district's, site's or gateway's name
+_SEGMENT = re.compile(PATTERN)
 MAX_TOPIC_CHARACTERS = 200
 
 
@@ -53,6 +54,11 @@ def topic(name: GatewayName, kind: Kind) -> str:
 def every_gateway(kind: Kind) -> str:
     """The topic filter that matches this kind for every gateway of every district."""
     return f"{_ROOT}/+/+/+/{kind.value}"
+
+
+def topic_template(kind: Kind) -> str:
+    """The topic of this kind with {district}, {site} and {gateway} for the names, as documents write it."""
+    return f"{_ROOT}/{{district}}/{{site}}/{{gateway}}/{kind.value}"
 
 
 def parse(text: str) -> tuple[GatewayName, Kind]:

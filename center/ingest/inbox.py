@@ -1,11 +1,12 @@
-"""Messages between the MQTT client's thread and the loop: bounded, and the bound has a policy."""
+"""Messages between the MQTT connection and the store: bounded, and the bound has a policy."""
 
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections import deque
 from dataclasses import dataclass
+
+from runtime.mqtt import Arrived
 
 MAX_MESSAGES = 2000
 MAX_BYTES = 64 << 20
@@ -15,16 +16,12 @@ MAX_BYTES = 64 << 20
 class Message:
     """One MQTT message. `connection` says on which connection it came: its PUBACK belongs there and nowhere else."""
 
-    topic: str
-    payload: bytes
-    packet_id: int
-    qos: int
+    arrived: Arrived
     connection: int
-    retained: bool = False  # sent by the broker at subscription, not by the gateway now
 
 
 class Inbox:
-    """Filled by the client's thread, emptied by the loop.
+    """Filled and emptied on the loop.
 
     Full = the new message is not taken. That loses nothing: a gateway sends again until it has the center's own
     acknowledgement.
@@ -35,20 +32,16 @@ class Inbox:
         self._max_bytes = max_bytes
         self._messages: deque[Message] = deque()
         self._bytes = 0
-        self._lock = threading.Lock()
         self._filled = asyncio.Event()
-        self._loop = asyncio.get_running_loop()
 
     def put(self, message: Message) -> bool:
-        """From any thread. False where there is no room."""
-        with self._lock:
-            if len(self._messages) >= self._max_messages or self._bytes + len(message.payload) > self._max_bytes:
-                return False
-            was_empty = not self._messages
-            self._messages.append(message)
-            self._bytes += len(message.payload)
-        if was_empty:
-            self._loop.call_soon_threadsafe(self._filled.set)
+        """False where there is no room."""
+        size = len(message.arrived.payload)
+        if len(self._messages) >= self._max_messages or self._bytes + size > self._max_bytes:
+            return False
+        self._messages.append(message)
+        self._bytes += size
+        self._filled.set()
         return True
 
     async def take(self, max_messages: int, max_bytes: int) -> list[Message]:
@@ -56,12 +49,11 @@ class Inbox:
         await self._filled.wait()
         taken: list[Message] = []
         size = 0
-        with self._lock:
-            while self._messages and len(taken) < max_messages and (not taken or size < max_bytes):
-                message = self._messages.popleft()
-                size += len(message.payload)
-                taken.append(message)
-            self._bytes -= size
-            if not self._messages:
-                self._filled.clear()
+        while self._messages and len(taken) < max_messages and (not taken or size < max_bytes):
+            message = self._messages.popleft()
+            size += len(message.arrived.payload)
+            taken.append(message)
+        self._bytes -= size
+        if not self._messages:
+            self._filled.clear()
         return taken

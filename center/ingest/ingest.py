@@ -9,18 +9,21 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from center import config as center_config
+from center.config import CenterConfig
 from center.contract import topics
-from center.contract.acknowledgement import encode_ack
-from center.contract.errors import ContractError
+from center.contract.acknowledgement import Refused, encode_ack
+from center.contract.errors import ContractError, FrameError
 from center.contract.frame import FrameDecoder
 from center.contract.state import decode_state
-from center.contract.topics import Kind
-from center.errors import IngestError, StoreError
+from center.contract.topics import GatewayName, Kind
+from center.errors import StoreError
 from center.ingest.inbox import Inbox, Message
 from center.ingest.refusals import Refusals
-from center.ingest.session import BrokerAccess, Session
+from center.ingest.session import Session
+from center.store.opening import open_writer
 from center.store.writing import EventWriter, Outcome, Received
 from runtime import log, systemd
+from runtime.mqtt import Access, Tls
 
 LISTENS_TO = (Kind.EVENT, Kind.ALARM, Kind.STATE)
 # One commit: large enough that the disk is not the limit in catch-up, small enough that a live event waits for little.
@@ -36,7 +39,7 @@ class Ingest:
     def __init__(
         self,
         writer: EventWriter,
-        access: BrokerAccess,
+        access: Access,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         self._writer = writer
@@ -44,6 +47,7 @@ class Ingest:
         self._access = access
         self._decoder = FrameDecoder()
         self._session: Session | None = None
+        self._refused: dict[GatewayName, Refused] = {}
         self.refusals = Refusals(_logger)
 
     @property
@@ -55,20 +59,18 @@ class Ingest:
         """Until cancelled. Raises IngestError where the broker refuses us for good."""
         inbox = Inbox()
         self._session = session = Session(self._access, [topics.every_gateway(kind) for kind in LISTENS_TO], inbox)
-        session.start()
         with ThreadPoolExecutor(1, "store") as store:
-            working = asyncio.create_task(self._work(inbox, session, store))
+            tasks = [asyncio.create_task(session.run()), asyncio.create_task(self._work(inbox, session, store))]
             try:
                 systemd.ready("ingest")
-                await asyncio.wait((working, session.refused), return_when=asyncio.FIRST_COMPLETED)
-                if session.refused.done():
-                    raise IngestError(session.refused.result())
-                await working
+                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    await task
             finally:
                 systemd.stopping()
-                working.cancel()
-                await asyncio.gather(working, return_exceptions=True)
-                await asyncio.to_thread(session.stop)
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _work(self, inbox: Inbox, session: Session, store: ThreadPoolExecutor) -> None:
         loop = asyncio.get_running_loop()
@@ -83,8 +85,15 @@ class Ingest:
                 outcome = await loop.run_in_executor(store, self._store, received)
             for name, ack in outcome.acknowledgements:
                 session.publish(topics.topic(name, Kind.ACK), encode_ack(ack))
+            self._answer_refusals(session)
             for message in messages:
                 session.confirm(message)
+
+    def _answer_refusals(self, session: Session) -> None:
+        """One answer per gateway and batch of messages: a hostile one gets no more out than it puts in."""
+        refused, self._refused = self._refused, {}
+        for name, answer in refused.items():
+            session.publish(topics.topic(name, Kind.ACK), encode_ack(answer))
 
     # --- the writer's thread -------------------------------------------------------------------------------------
 
@@ -104,36 +113,53 @@ class Ingest:
         return outcome
 
     def _decode(self, message: Message) -> Received | None:
-        source = message.topic
+        arrived, source = message.arrived, message.arrived.topic
         try:
-            name, kind = topics.parse(message.topic)
+            name, kind = topics.parse(arrived.topic)
             source = str(name)
             if kind in (Kind.EVENT, Kind.ALARM):
-                return Received(name, self._decoder.decode(message.payload))
+                return self._frame(name, arrived.payload)
             if kind is Kind.STATE:
-                return Received(name, decode_state(message.payload), message.retained)
+                return Received(name, decode_state(arrived.payload), arrived.retained)
             self.refusals.add(source, f"nothing is expected on {kind.value}")
         except ContractError as e:
             self.refusals.add(source, str(e))
         return None
 
+    def _frame(self, name: GatewayName, payload: bytes) -> Received | None:
+        try:
+            return Received(name, self._decoder.decode(payload))
+        except FrameError as e:
+            self.refusals.add(str(name), str(e))
+            codec, dictionary = (payload[0], payload[1]) if len(payload) > 1 else (0, 0)
+            self._refused[name] = Refused(refused=e.cause, codec=codec, dictionary=dictionary)
+            return None
+
 
 async def run(config_file: Path) -> None:
     """`zhian center run`: ingest as center.toml says, until cancelled. Raises UserError with one sentence."""
     settings = center_config.read(config_file)
-
-    def secret(path: str, what: str) -> str:
-        return center_config.read_secret(center_config.resolve(config_file, path), what)
-
-    access = BrokerAccess(
-        host=settings.broker.host,
-        port=settings.broker.port,
-        username=settings.ingest.username,
-        password=secret(settings.ingest.password_file, "password of ingest"),
-        client_id=secret(settings.ingest.client_id_file, "client id of ingest"),
-    )
-    writer = EventWriter(center_config.database_file(config_file, settings))
+    access = broker_access(config_file, settings)
+    writer = open_writer(config_file, settings)
     try:
         await Ingest(writer, access).run()
     finally:
         writer.close()
+
+
+def broker_access(config_file: Path, settings: CenterConfig) -> Access:
+    """How ingest signs in at the broker. Raises ConfigError."""
+    told = settings.ingest
+
+    def secret(path: str, what: str) -> str:
+        return center_config.read_secret(center_config.resolve(config_file, path), what)
+
+    files = center_config.ingest_tls_files(config_file, settings)
+    return Access(
+        host=told.host or settings.broker.address,
+        port=settings.broker.port,
+        client_id=secret(told.client_id_file, "client id of ingest"),
+        username=None if files else told.username,  # the certificate says who we are
+        password=None if files or not told.password_file else secret(told.password_file, "password of ingest"),
+        tls=Tls(*files) if files else None,
+    )

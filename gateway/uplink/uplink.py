@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from center.contract import topics
-from center.contract.acknowledgement import Ack, decode_ack
-from center.contract.catalogue import Event, Severity, entry
+from center.contract.acknowledgement import Ack, Refused, decode_answer
+from center.contract.catalogue import AnyEventData, Event, FrameRefused
 from center.contract.errors import AcknowledgementError, FrameError
 from center.contract.frame import FrameEncoder
-from center.contract.ranges import Ranges
+from center.contract.ranges import Range
 from center.contract.state import HEARTBEAT_S, LAST_WILL, GatewayState, encode_state
 from center.contract.topics import GatewayName, Kind
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, StoreError
 from gateway.ports import Clock, Outbox
-from gateway.uplink.connection import Access, Connection, Will
+from gateway.uplink.alarms import Alarms
 from gateway.uplink.window import Sending, SendWindow
 from runtime import log
+from runtime.mqtt import Access, Arrived, Connection, MqttError, Tls, Will
 
-_ALARMS = (Severity.ALARM, Severity.LIFE_SAFETY)
-_MAX_UNCONFIRMED_ALARMS = 100  # leaves room for frames of events
 _STABLE_MS = 10_000  # a connection that held this long: the next attempt after it comes soon
 _MAX_SAID = 100
-_MAX_ACKS_WAITING = 64  # each says more than the one before it, so the oldest may go
+_MAX_ANSWERS_WAITING = 64  # each says more than the one before it, so the oldest may go
+_LOST_REASON = "gone"
+_REPORT_AGAIN_MS = 60_000
+_READ_AGAIN_MS = 3_000
+_OLDER_CENTER = ("unknown-codec", "unknown-dictionary")
 _logger = log.get("uplink")
 
 
@@ -42,10 +44,11 @@ class UplinkSettings:
     site: str
     gateway: str
     client_id: str
-    username: str
-    password: str
+    username: str | None
+    password: str | None
     simulated: bool
     batch_events: int = 100
+    tls: Tls | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,22 +61,39 @@ class Timing:
     heartbeat_s: float = HEARTBEAT_S
 
 
-class Uplink:
-    """`run` does everything; the outbox is read and told what may go, nothing else of the gateway is touched."""
+Record = Callable[[AnyEventData], Awaitable[None]]
 
-    def __init__(self, settings: UplinkSettings, outbox: Outbox, clock: Clock, timing: Timing | None = None) -> None:
+
+class Uplink:
+    """`run` does everything; the outbox is read and told what may go. `record` makes an event of a refusal."""
+
+    def __init__(
+        self,
+        settings: UplinkSettings,
+        outbox: Outbox,
+        clock: Clock,
+        timing: Timing | None = None,
+        record: Record | None = None,
+    ) -> None:
         self._settings = settings
         self._outbox = outbox
         self._clock = clock
         self._timing = timing or Timing()
+        self._record = record
         self._name = GatewayName(settings.district, settings.site, settings.gateway)
-        self._access = Access(settings.host, settings.port, settings.client_id, settings.username, settings.password)
+        self._access = Access(
+            settings.host, settings.port, settings.client_id, settings.username, settings.password, settings.tls
+        )
         self._encoder = FrameEncoder()
+        self._alarms = Alarms(self._name, outbox, self._encoder, settings.simulated, settings.batch_events)
+        self._epoch = outbox.epoch
         self._wake = asyncio.Event()
-        self._acks: deque[Ack] = deque(maxlen=_MAX_ACKS_WAITING)
-        self._announced = Ranges()  # numbers whose alarms were published on up/alarm
+        self._answers: deque[Ack | Refused] = deque(maxlen=_MAX_ANSWERS_WAITING)
         self._connected = False
         self._said: set[str] = set()
+        self._recorded: set[str] = set()
+        self._report_due_ms = 0
+        self._read_due_ms = 0
 
     @property
     def connected(self) -> bool:
@@ -83,27 +103,31 @@ class Uplink:
     async def run(self) -> None:
         """Until cancelled. A broker that is away, refuses or restarts is tried again with growing, jittered waits."""
         forwarding = asyncio.create_task(self._forward_commits())
-        delay_s = self._timing.reconnect_min_s
+        least_s, most_s = self._timing.reconnect_min_s, self._timing.reconnect_max_s
+        delay_s = least_s
         try:
             while True:
                 began_ms = self._clock.monotonic_ms()
                 try:
                     await self._one_connection()
-                except GatewayError as e:  # the broker, or the outbox cannot be read
+                except (MqttError, GatewayError) as e:  # the broker, or the outbox
                     self._say_once(str(e))
                 if self._clock.monotonic_ms() - began_ms > _STABLE_MS:
-                    delay_s = self._timing.reconnect_min_s
-                await asyncio.sleep(delay_s * random.uniform(0.5, 1.0))  # noqa: S311  # jitter, not a secret
-                delay_s = min(delay_s * 2, self._timing.reconnect_max_s)
+                    delay_s = least_s
+                # Decorrelated jitter: thousands of gateways that lost the same broker do not stay in step.
+                delay_s = min(most_s, random.uniform(least_s, delay_s * 3))  # noqa: S311  # not a secret
+                await asyncio.sleep(delay_s)
         finally:
             forwarding.cancel()
             await asyncio.gather(forwarding, return_exceptions=True)
 
     async def _one_connection(self) -> None:
         will = Will(topics.topic(self._name, Kind.STATE), LAST_WILL)
-        answers = [topics.topic(self._name, Kind.ACK)]
-        self._acks.clear()
-        connection = await Connection.open(self._access, will, answers, self._arrived)
+        filters = [topics.topic(self._name, Kind.ACK)]
+        self._answers.clear()
+        self._encoder.oldest = False  # the center may have been updated
+        self._alarms.new_connection()
+        connection = await Connection.open(self._access, filters, self._arrived, will)
         connection.closed.add_done_callback(lambda _: self._wake.set())
         self._connected = True
         self._said.clear()
@@ -117,32 +141,47 @@ class Uplink:
             connection.publish(will.topic, will.payload, retain=True)
             await connection.close()
 
-    async def _serve(self, connection: Connection) -> None:
+    def _new_window(self) -> SendWindow:
         outbox = self._outbox
-        window = SendWindow(
-            outbox.acked_upto, outbox.last_seq, self._settings.batch_events, int(self._timing.resend_after_s * 1000)
-        )
+        if outbox.epoch != self._epoch:  # the store was set aside as damaged, or opened late
+            self._epoch = outbox.epoch
+            self._alarms.new_epoch()
+        acked_upto = max(outbox.acked_upto, outbox.first_seq - 1)
+        return SendWindow(acked_upto, outbox.last_seq, self._settings.batch_events, self._resend_after_ms)
+
+    @property
+    def _resend_after_ms(self) -> int:
+        return int(self._timing.resend_after_s * 1000)
+
+    async def _serve(self, connection: Connection) -> None:
+        window = self._new_window()
         state_due_ms = 0
         while not connection.closed.done():
             if connection.stalled:
                 self._say_once("the center's broker confirms nothing; connecting anew")
                 return
             self._wake.clear()
-            await self._take_acks(window)
-            window.committed(outbox.last_seq)
+            if self._outbox.epoch != self._epoch:
+                window, state_due_ms = self._new_window(), 0
+            await self._take_answers(window)
+            window.committed(self._outbox.last_seq)
             if window.expire(self._clock.monotonic_ms()):
                 _logger.debug("sending again", in_flight=window.in_flight)
-            await self._send(connection, window)
             now_ms = self._clock.monotonic_ms()
             if now_ms >= state_due_ms:
                 self._publish_state(connection)
                 state_due_ms = now_ms + int(self._timing.heartbeat_s * 1000)
-            due_ms = min(state_due_ms, window.due_ms() or state_due_ms)
-            await self._wait((due_ms - now_ms) / 1000)
+            self._alarms.publish_early(connection, now_ms, self._resend_after_ms)
+            await self._send_unless_unreadable(connection, window)
+            await self._wait(window, state_due_ms)
 
-    async def _wait(self, timeout_s: float) -> None:
+    async def _wait(self, window: SendWindow, state_due_ms: int) -> None:
+        """Until something happens or falls due."""
+        now_ms = self._clock.monotonic_ms()
+        dues = (window.due_ms(), self._alarms.early_due_ms(self._resend_after_ms), self._read_due_ms or None)
+        due_ms = min([state_due_ms, *(due for due in dues if due is not None)])
         try:
-            async with asyncio.timeout(max(0.0, timeout_s)):
+            async with asyncio.timeout(max(0.0, (due_ms - now_ms) / 1000)):
                 await self._wake.wait()
         except TimeoutError:
             return
@@ -156,30 +195,54 @@ class Uplink:
 
     # --- sending -------------------------------------------------------------------------------------------------
 
+    async def _send_unless_unreadable(self, connection: Connection, window: SendWindow) -> None:
+        """A disk that cannot be read does not end the connection: early alarms and states still need it."""
+        if self._clock.monotonic_ms() < self._read_due_ms:
+            return
+        self._read_due_ms = 0
+        try:
+            await self._send(connection, window)
+        except StoreError as e:
+            self._say_once(str(e))
+            self._read_due_ms = self._clock.monotonic_ms() + _READ_AGAIN_MS
+
     async def _send(self, connection: Connection, window: SendWindow) -> None:
+        """Live events first, each frame's alarms before it; then the alarms of the backlog; then the backlog."""
         while not connection.closed.done():
             window.committed(self._outbox.last_seq)
             sending = window.next()
+            if (sending is None or not sending.live) and await self._alarms.announce_waiting(connection):
+                continue
             if sending is None:
-                await self._announce_waiting_alarms(connection)
                 return
             events = await self._outbox.read(sending.first, sending.last, sending.last - sending.first + 1)
             if not events or events[0].seq > sending.first:
-                last = events[0].seq - 1 if events else sending.last
-                window.gone(sending, last)
-                self._say_once(f"the center asks for events that are not here any more ({sending.first}..{last})")
+                await self._gone(window, sending, events[0].seq - 1 if events else sending.last)
                 continue
             events = _unbroken(events)
             if sending.live:
-                self._publish_alarms(connection, events)
+                self._alarms.publish(connection, events)
             if not self._publish_events(connection, window, sending, events):
                 return
+
+    async def _gone(self, window: SendWindow, sending: Sending, last: int) -> None:
+        """The outbox has nothing of `sending.first`..`last`: an event says so, which the center counts as covering."""
+        window.gone(sending, last)
+        await self._report_lost([(sending.first, last)])
+
+    async def _report_lost(self, ranges: Sequence[Range]) -> None:
+        """What was recorded before this site had a center was never meant for it: up/state says so, it is not lost."""
+        begins = self._outbox.first_seq
+        lost = [(max(first, begins), last) for first, last in ranges if last >= begins]
+        if lost:
+            await self._outbox.report_lost(lost, _LOST_REASON)
+            self._say_once(f"events {lost[0][0]}..{lost[-1][1]} are not here any more; the center is told")
 
     def _publish_events(
         self, connection: Connection, window: SendWindow, sending: Sending, events: Sequence[Event]
     ) -> bool:
         try:
-            frame = self._encoder.encode(self._outbox.epoch, events, self._settings.simulated)
+            frame = self._encoder.encode(self._epoch, events, self._settings.simulated)
         except FrameError as e:
             if len(events) > 1:
                 return self._publish_events(connection, window, sending, events[: len(events) // 2])
@@ -192,68 +255,65 @@ class Uplink:
         window.sent(sending, events[-1].seq, self._clock.monotonic_ms())
         return True
 
-    def _publish_alarms(self, connection: Connection, events: Sequence[Event]) -> None:
-        """Each new alarm once more, by itself, on its own topic: subscribers to alarms wait for nothing else.
-
-        In a flood the rest of them goes only with the other events.
-        """
-        for event in events:
-            if entry(event.data).severity not in _ALARMS or event.seq in self._announced:
-                continue
-            if connection.unconfirmed > _MAX_UNCONFIRMED_ALARMS:
-                break
-            with contextlib.suppress(FrameError):  # told of where it is sent with the other events
-                frame = self._encoder.encode(self._outbox.epoch, (event,), self._settings.simulated)
-                connection.publish(topics.topic(self._name, Kind.ALARM), frame)
-        self._announced.add(events[0].seq, events[-1].seq)
-
-    async def _announce_waiting_alarms(self, connection: Connection) -> None:
-        """One step: alarms among events that have to wait (a backlog, a center that acknowledges nothing)."""
-        outbox = self._outbox
-        gap = next(self._announced.gaps(outbox.acked_upto + 1, outbox.last_seq), None)
-        if gap is None or connection.unconfirmed > _MAX_UNCONFIRMED_ALARMS:
-            return
-        last = min(gap[1], gap[0] + self._settings.batch_events - 1)
-        if events := await outbox.read(gap[0], last, last - gap[0] + 1):
-            self._publish_alarms(connection, events)
-        self._announced.add(gap[0], last)
-        self._wake.set()  # the next step follows once live events had their turn
-
     def _publish_state(self, connection: Connection) -> None:
         state = GatewayState(
             online=True,
             version=_version(),
-            epoch=self._outbox.epoch,
+            epoch=self._epoch,
             last_seq=self._outbox.last_seq,
             simulated=self._settings.simulated,
             clock_certain=self._clock.certain,
+            first_seq=self._outbox.first_seq,
         )
         connection.publish(topics.topic(self._name, Kind.STATE), encode_state(state), retain=True)
 
     # --- the center's answers ------------------------------------------------------------------------------------
 
-    def _arrived(self, topic: str, payload: bytes) -> None:
-        if topic != topics.topic(self._name, Kind.ACK):
+    def _arrived(self, message: Arrived) -> None:
+        if message.topic != topics.topic(self._name, Kind.ACK):
             return
         try:
-            ack = decode_ack(payload)
+            answer = decode_answer(message.payload)
         except AcknowledgementError as e:
             self._say_once(f"the center's answer is not understood: {e}")
             return
-        if ack.epoch != self._outbox.epoch:  # of a store that was here before this one
-            return
+        self._answers.append(answer)
+        self._wake.set()
+
+    async def _take_answers(self, window: SendWindow) -> None:
+        while self._answers:
+            answer = self._answers.popleft()
+            if isinstance(answer, Refused):
+                await self._refused(window, answer)
+            elif answer.epoch == self._epoch:
+                await self._acknowledged(window, answer)
+            elif self._alarms.is_early(answer.epoch):
+                await self._outbox.acknowledge_early(answer.epoch, answer.stored_upto)
+            # else: of a store that was here before this one
+
+    async def _acknowledged(self, window: SendWindow, ack: Ack) -> None:
         if max(ack.stored_upto, ack.seen_upto) > self._outbox.last_seq:
             self._say_once("the center acknowledges events that were never made here; ignored")
             return
-        self._acks.append(ack)
-        self._wake.set()
+        window.acknowledged(ack)
+        if ack.stored_upto > self._outbox.acked_upto:
+            await self._outbox.acknowledge(ack.stored_upto)
+        now_ms = self._clock.monotonic_ms()
+        if (lost := window.asked_in_vain(ack)) and now_ms >= self._report_due_ms:
+            self._report_due_ms = now_ms + _REPORT_AGAIN_MS
+            await self._report_lost(lost)
 
-    async def _take_acks(self, window: SendWindow) -> None:
-        while self._acks:
-            ack = self._acks.popleft()
-            window.acknowledged(ack)
-            if ack.stored_upto > self._outbox.acked_upto:
-                await self._outbox.acknowledge(ack.stored_upto)
+    async def _refused(self, window: SendWindow, refused: Refused) -> None:
+        """An older center: go on with what it knows. Anything else is sent again as if it had got lost."""
+        self._say_once(f"the center refused a frame ({refused.refused}, codec {refused.codec})")
+        if refused.refused in _OLDER_CENTER and not self._encoder.oldest:
+            self._encoder.oldest = True
+            window.send_again()
+        elif refused.refused == "unknown-event":
+            window.one_by_one()
+        if self._record is not None and refused.refused not in self._recorded and len(self._recorded) < _MAX_SAID:
+            self._recorded.add(refused.refused)
+            await self._record(FrameRefused(refused.refused))
 
     def _say_once(self, text: str) -> None:
         """Once per connection: trying again is silent."""

@@ -125,6 +125,26 @@ class SendWindow:
         oldest = self._in_flight[0].sent_ms + self._timeout_ms
         return min([oldest, *(s.sent_ms + REORDER_MS for s in self._in_flight if s.overtaken)])
 
+    def asked_in_vain(self, ack: Ack) -> list[Range]:
+        """What the center misses and the outbox does not have."""
+        missing = Ranges(ack.missing)
+        asked = missing.copy()
+        for first, last in self._gone:
+            asked.remove(first, last)
+        for first, last in asked:
+            missing.remove(first, last)
+        return list(missing)
+
+    def send_again(self) -> None:
+        """Everything in flight was refused as it was: offer it again."""
+        for sending in self._in_flight:
+            self._todo.add(sending.first, sending.last)
+        self._in_flight = []
+
+    def one_by_one(self) -> None:
+        """A frame holds something that the center does not know: what it does know must not share one with it."""
+        self._batch = 1
+
     def missing_here(self) -> list[Range]:
         """Numbers that the center asked for and the outbox does not have any more."""
         return list(self._gone)

@@ -16,7 +16,9 @@ from hypothesis import given
 
 from center.contract.catalogue import CATALOGUE, AnyEventData, Event, PortalClosed, entry
 from center.contract.cloudevents import rfc3339, to_cloudevent
-from center.contract.descriptions import as_markdown, described
+from center.contract.descriptions import as_markdown, described, examples_as_markdown
+from center.contract.examples import EXAMPLES, example_event
+from center.contract.frame import decode_frame, encode_frame
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 EPOCH = "00112233445566aa"
@@ -91,7 +93,40 @@ def test_descriptions_name_every_event_and_field() -> None:
     )
 
 
-@pytest.mark.parametrize(("option", "start"), [("--json", "["), ("--markdown", "| type"), (None, "zhian.access")])
+def test_the_page_of_examples_is_in_step() -> None:
+    assert (REPOSITORY / "docs" / "event-examples.md").read_text(encoding="utf-8") == examples_as_markdown(), (
+        "run `zhian events catalogue --examples > docs/event-examples.md`"
+    )
+
+
+def test_every_event_has_an_example_that_follows_the_catalogue() -> None:
+    assert set(EXAMPLES) == set(CATALOGUE)
+    for kind, one in EXAMPLES.items():
+        event = example_event(kind)
+        assert decode_frame(encode_frame(EPOCH, [event], False)).events == (event,)
+        assert re.search("[\u4e00-\u9fff]", one.zh)
+        assert one.en.isascii()
+        assert one.zh.endswith("。")
+        assert one.en.endswith(".")
+
+
+COUNTS = {"attempts", "portals", "version", "recorded_late", "overflowed"}
+
+
+def test_every_number_has_a_unit_or_counts_something() -> None:
+    for event in described():
+        for field in event["fields"]:
+            kinds = {one.get("type") for one in field["schema"].get("anyOf", [field["schema"]])}
+            if "integer" in kinds:
+                assert field["unit"] or field["name"] in COUNTS, f"{event['type']} {field['name']}: end it with a unit"
+            else:
+                assert not field["unit"], f"{event['type']} {field['name']} is no number"
+
+
+@pytest.mark.parametrize(
+    ("option", "start"),
+    [("--json", "["), ("--markdown", "| type"), ("--examples", "# Every"), ("--asyncapi", "{"), (None, "zhian.access")],
+)
 def test_the_command_prints_the_catalogue(option: str | None, start: str) -> None:
     said = subprocess.run(
         [sys.executable, "-m", "zhian", "events", "catalogue", *([option] if option else [])],

@@ -7,7 +7,14 @@ from event_strategies import epochs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from center.contract.acknowledgement import MAX_MISSING_RANGES, Ack, decode_ack, encode_ack
+from center.contract.acknowledgement import (
+    MAX_MISSING_RANGES,
+    Ack,
+    Refused,
+    decode_ack,
+    decode_answer,
+    encode_ack,
+)
 from center.contract.errors import AcknowledgementError, StateError
 from center.contract.ranges import Ranges
 from center.contract.state import LAST_WILL, GatewayState, decode_state, encode_state
@@ -26,11 +33,24 @@ def acks(draw: st.DrawFn) -> Ack:
 @given(acks())
 def test_acknowledgement_round_trip(ack: Ack) -> None:
     assert decode_ack(encode_ack(ack)) == ack
+    assert decode_answer(encode_ack(ack)) == ack
+
+
+@given(st.builds(Refused, refused=st.from_regex(r"\A[a-z-]{1,48}\Z"), codec=st.integers(0, 255)))
+def test_refusal_round_trip(refused: Refused) -> None:
+    assert decode_answer(encode_ack(refused)) == refused
+    with pytest.raises(AcknowledgementError):  # as a gateway of before sees it
+        decode_ack(encode_ack(refused))
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
 def test_any_bytes_are_a_document_or_an_error(data: bytes) -> None:
-    for decode, kind, error in ((decode_ack, Ack, AcknowledgementError), (decode_state, GatewayState, StateError)):
+    for decode, kind, error in (
+        (decode_ack, Ack, AcknowledgementError),
+        (decode_answer, Ack | Refused, AcknowledgementError),
+        (lambda raw: decode_answer(b'{"refused":' + raw), Refused, AcknowledgementError),
+        (decode_state, GatewayState, StateError),
+    ):
         try:
             assert isinstance(decode(data), kind)
         except error as e:

@@ -13,28 +13,63 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from center.contract import frame as module
-from center.contract.catalogue import Event, GatewayStarted, OutboxLost, PortalOpened, VisionReturned
+from center.contract.catalogue import (
+    CATALOGUE,
+    Event,
+    EventData,
+    GatewayStarted,
+    OutboxLost,
+    PortalOpened,
+    VisionReturned,
+)
+from center.contract.columns import to_columns
 from center.contract.errors import FrameError
-from center.contract.frame import Frame, FrameDecoder, decode_frame, encode_frame
+from center.contract.examples import example_event
+from center.contract.frame import Frame, FrameDecoder, FrameEncoder, decode_frame, encode_frame
 
 EPOCH = "00112233445566aa"
 ONE = Event(1, 1_790_000_000_000, True, PortalOpened("lobby"))
-HEADER = bytes((module.CODEC_ZSTD_MSGPACK, module.NO_DICTIONARY))
+HEADER = bytes((module.CODEC_ROWS, module.NO_DICTIONARY))
+COLUMNS = bytes((module.CODEC_COLUMNS, module.NO_DICTIONARY))
+LIVE = bytes((module.CODEC_LIVE, module.NO_DICTIONARY))
 _decoder = FrameDecoder()
 
 
-def packed(body: bytes) -> bytes:
-    return HEADER + zstandard.ZstdCompressor().compress(body)
+def packed(body: bytes, header: bytes = HEADER) -> bytes:
+    return header + zstandard.ZstdCompressor().compress(body)
 
 
-@given(epochs, st.lists(events, min_size=1, max_size=20), st.booleans())
-def test_round_trip(epoch: str, made: list[Event], simulated: bool) -> None:
-    assert decode_frame(encode_frame(epoch, made, simulated)) == Frame(epoch, simulated, tuple(made))
+def rows(*events: Event) -> bytes:
+    return FrameEncoder(oldest=True).encode(EPOCH, events, False)
+
+
+@given(epochs, st.lists(events, min_size=2, max_size=20), st.booleans())
+def test_a_batch_comes_out_as_it_went_in_by_either_codec(epoch: str, made: list[Event], simulated: bool) -> None:
+    for encoder, codec in ((FrameEncoder(oldest=True), module.CODEC_ROWS), (FrameEncoder(), module.CODEC_COLUMNS)):
+        frame = encoder.encode(epoch, made, simulated)
+        assert frame[0] == codec
+        assert _decoder.decode(frame) == Frame(epoch, simulated, tuple(made))
+
+
+@given(epochs, events, st.booleans())
+def test_a_live_event_comes_out_as_it_went_in(epoch: str, made: Event, simulated: bool) -> None:
+    frame = encode_frame(epoch, [made], simulated)
+    assert frame[0] == module.CODEC_LIVE
+    assert _decoder.decode(frame) == Frame(epoch, simulated, (made,))
+    assert len(frame) <= len(rows(made)) + 8
+
+
+@pytest.mark.parametrize("kind", list(CATALOGUE))
+def test_the_example_of_every_event_survives_each_codec(kind: type[EventData]) -> None:
+    event = example_event(kind)
+    for frame in (encode_frame(EPOCH, [event], True), encode_frame(EPOCH, [event, event], True), rows(event)):
+        assert set(_decoder.decode(frame).events) == {event}
 
 
 @given(st.binary(max_size=300))
 def test_any_bytes_are_a_frame_or_an_error(data: bytes) -> None:
-    for raw in (data, HEADER + data, packed(data)):
+    dictionary = bytes((module.CODEC_LIVE, 1))
+    for raw in (data, HEADER + data, packed(data), packed(data, COLUMNS), LIVE + data, dictionary + bytes(15) + data):
         try:
             assert isinstance(_decoder.decode(raw), Frame)
         except FrameError as e:
@@ -47,7 +82,7 @@ def test_any_bytes_are_a_frame_or_an_error(data: bytes) -> None:
 
 @given(st.lists(events, min_size=1, max_size=3), st.data())
 def test_one_changed_byte_is_an_error_or_the_same_frame(made: list[Event], data: st.DataObject) -> None:
-    whole = encode_frame(EPOCH, made, False)
+    whole = encode_frame(EPOCH, [ONE, *made], False)
     at = data.draw(st.integers(0, len(whole) - 1))
     value = data.draw(st.integers(0, 255))
     changed = whole[:at] + bytes((value,)) + whole[at + 1 :]
@@ -62,19 +97,94 @@ def test_one_changed_byte_is_an_error_or_the_same_frame(made: list[Event], data:
     [
         (b"", "ends"),
         (b"\x01\x00", "ends"),
-        (b"\x02\x00x", "codec 2"),
+        (b"\x09\x00x", "codec 9"),
+        (b"\x00\x00x", "codec 0"),
         (b"\x01\x07x", "dictionary 7"),
+        (b"\x01\x01x", "dictionary 1"),
+        (b"\x02\x01x", "dictionary 1"),
+        (b"\x03\xffx", "dictionary 255"),
+        (LIVE + bytes(14), "ends"),
+        (LIVE + bytes(8) + b"\x08" + bytes(20), "flags"),
+        (LIVE + bytes(9) + b"\xff" * 20, "number"),
+        (LIVE + bytes(9) + b"\x01" + bytes(5) + b"\x92\xcd\x27\x10\xc0", "tag"),
+        (LIVE + bytes(9) + b"\x01" + bytes(5) + b"\x80", "catalogue"),
+        (LIVE + bytes(9) + b"\x00" + bytes(5) + b"\x92\x04\xa5lobby", "catalogue"),
+        (bytes((module.CODEC_LIVE, 1)) + bytes(9) + b"\x01" + bytes(5) + b"not zstd", "zstd"),
+        (LIVE + bytes(module.MAX_FRAME_BYTES - 2), "at most"),
+        (packed(b"\x9b", COLUMNS), "body"),
         (b"\x01\x00not zstd", "zstd"),
         (packed(b""), "body"),
         (packed(b"\xc1"), "body"),
         (b"\x01\x00" + bytes(module.MAX_FRAME_BYTES), "at most"),
-        (encode_frame(EPOCH, [ONE], False) + b"x", "zstd"),
-        (encode_frame(EPOCH, [ONE], False)[:-1], "zstd"),
+        (rows(ONE) + b"x", "zstd"),
+        (rows(ONE)[:-1], "zstd"),
+        (encode_frame(EPOCH, [ONE, ONE], False)[:-1], "zstd"),
+        (encode_frame(EPOCH, [ONE], False)[:-1], "body"),
+        (encode_frame(EPOCH, [ONE], False) + b"x", "body"),
     ],
 )
 def test_refusals_say_why(data: bytes, word: str) -> None:
     with pytest.raises(FrameError, match=word):
         decode_frame(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "cause"),
+    [
+        (b"\x09\x00x", "unknown-codec"),
+        (b"\x03\x09x", "unknown-dictionary"),
+        (b"\x01\x00" + bytes(module.MAX_FRAME_BYTES), "too-large"),
+        (b"\x01\x00x", "not-a-frame"),
+        (LIVE + bytes(8) + b"\x08" + bytes(20), "unknown-codec"),
+        (LIVE + bytes(9) + b"\x01" + bytes(5) + b"\x92\xcd\x27\x10\xc0", "unknown-event"),
+    ],
+)
+def test_what_the_sender_is_told(data: bytes, cause: str) -> None:
+    with pytest.raises(FrameError) as e:
+        decode_frame(data)
+    assert e.value.cause == cause
+
+
+def columns(**changes: object) -> bytes:
+    """A batch of three events with something in it replaced."""
+    three = [ONE, Event(2, 1_790_000_000_500, False, PortalOpened("back-door")), Event(9, 5, True, VisionReturned())]
+    good = to_columns(EPOCH, three, False)
+    return packed(msgspec.msgpack.encode(msgspec.structs.replace(good, **changes)), COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"seq_steps": [1]}, "length"),
+        ({"time_steps": []}, "length"),
+        ({"tags": b"\x04\x04"}, "length|kinds"),
+        ({"tags": b"\x04\xff\x11"}, "columns|tag 255|kinds"),
+        ({"tags": b""}, "catalogue"),
+        ({"tags": b"\x04" * 1001, "time_steps": [0] * 1000}, "catalogue"),
+        ({"texts": []}, "table"),
+        ({"texts": ["Lobby East", "back-door"]}, "catalogue"),
+        ({"columns": []}, "columns for 0"),
+        ({"columns": [[], []]}, "lacks its field"),
+        ({"columns": [[msgspec.Raw(b"\x91\x01")], []]}, "length"),
+        ({"columns": [[msgspec.Raw(b"\x92\x01\xff")], []]}, "catalogue"),
+        ({"columns": [[msgspec.Raw(b"\x92\x01\x63")], []]}, "table"),
+        ({"tokens": bytes(11)}, "tokens"),
+        ({"first_seq": 0}, "catalogue"),
+        ({"first_seq": 1 << 53, "seq_steps": [1 << 53, 1 << 53]}, "catalogue"),
+        ({"first_time_ms": -1}, "catalogue"),
+        ({"epoch": b"short"}, "catalogue"),
+    ],
+)
+def test_columns_that_do_not_fit_one_another_are_refused(changes: dict[str, object], word: str) -> None:
+    assert len(decode_frame(columns()).events) == 3
+    with pytest.raises(FrameError, match=word):
+        decode_frame(columns(**changes))
+
+
+def test_columns_of_fields_that_a_later_release_appends_are_left_aside() -> None:
+    later = [msgspec.Raw(msgspec.msgpack.encode(["a later field", {"later": [1]}]))]
+    good = [msgspec.Raw(b"\x92\x01\x02")]
+    assert decode_frame(columns(columns=[good + later, later])) == decode_frame(columns())
 
 
 BOMB_BYTES = 1 << 30
@@ -89,21 +199,32 @@ def bombs() -> dict[str, bytes]:
         block = bytes(1 << 24)
         return b"".join([*(made.compress(block) for _ in range(BOMB_BYTES >> 24)), made.flush()])
 
-    return {"announced": HEADER + pieces(BOMB_BYTES), "not announced": HEADER + pieces(-1)}
+    given, silent = pieces(BOMB_BYTES), pieces(-1)
+    live = bytes((module.CODEC_LIVE, 1)) + bytes(9) + b"\x01" + bytes(5)
+    return {
+        "announced": HEADER + given,
+        "not announced": HEADER + silent,
+        "columns": COLUMNS + given,
+        "live": live + given[4:],
+        "live, short": live + zstandard.ZstdCompressor(level=19).compress(bytes(8 << 20))[4:],
+    }
 
 
-@pytest.mark.parametrize("kind", ["announced", "not announced"])
+@pytest.mark.parametrize("kind", ["announced", "not announced", "columns", "live", "live, short"])
 def test_a_zip_bomb_is_refused_before_it_takes_memory(bombs: dict[str, bytes], kind: str) -> None:
     bomb = bombs[kind]
     assert len(bomb) < module.MAX_FRAME_BYTES
     tracemalloc.start()
     try:
-        with pytest.raises(FrameError, match=r"at most|within"):
+        with pytest.raises(FrameError, match=r"at most|within|more than"):
             decode_frame(bomb)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert peak < 2 * module.MAX_BODY_BYTES
+
+
+BATCH = b"\x9b" + msgspec.msgpack.encode(bytes(8)) + b"\xc2\x01\x01"  # epoch, simulated, first number and time
 
 
 def array_of(count: int) -> bytes:
@@ -128,6 +249,29 @@ def test_a_hostile_body_is_refused_before_it_takes_memory(body: bytes) -> None:
     try:
         with pytest.raises(FrameError):
             decode_frame(packed(body))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 3 * module.MAX_BODY_BYTES
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        array_of(0xFFFFFFFF),
+        BATCH + array_of(0xFFFFFFFF),
+        BATCH + b"\x90\x90\x90\xc4\x01\x11" + array_of(4_000_000) + b"\xa0" * 4_000_000,
+        BATCH + b"\x90\x90\x90\xc4\x01\x04\x90\xc4\x00\x91\x91"
+        + array_of(4_000_000) + b"\x90" * 4_000_000,
+        BATCH + b"\x90\x90\x90\xc4\x01\x04\x90\xc4\x00\x91\x91" + b"\x91" * 4_000_000,
+    ],
+    ids=["announced fields", "announced numbers", "texts", "a column of arrays", "nested"],
+)  # fmt: skip
+def test_hostile_columns_are_refused_before_they_take_memory(body: bytes) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(FrameError):
+            decode_frame(packed(body, COLUMNS))
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

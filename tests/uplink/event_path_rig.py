@@ -21,15 +21,18 @@ from typing import Any
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
+from center.broker.authority import make_authority, make_certificate
+from center.broker.files import write_mosquitto
 from center.contract import topics
 from center.contract.acknowledgement import Ack, decode_ack
-from center.contract.catalogue import Event, EventData, PortalOpened
+from center.contract.catalogue import Event, EventData, OutboxLost, PortalOpened
 from center.contract.topics import GatewayName, Kind
 from center.ingest.ingest import Ingest
-from center.ingest.session import BrokerAccess
 from center.store.reading import EventReading
 from center.store.writing import EventWriter
+from gateway.errors import StoreError
 from gateway.uplink.uplink import Timing, Uplink, UplinkSettings
+from runtime.mqtt import Access, Tls, tls_context
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 EPOCH = "00112233445566aa"
@@ -51,6 +54,13 @@ def free_port() -> int:
         return int(s.getsockname()[1])
 
 
+def _tls_keys(name: str) -> str:
+    return (
+        f"tls_ca_file = 'certificates/ca.pem'\ntls_certificate_file = 'certificates/{name}.pem'\n"
+        f"tls_key_file = 'certificates/{name}.key'\n"
+    )
+
+
 class SteadyClock:
     """gateway.ports.Clock over the machine's clock."""
 
@@ -69,13 +79,17 @@ class SteadyClock:
 class MemoryOutbox:
     """gateway.ports.Outbox in memory: numbers are contiguous from 1, nothing is forgotten unless a test says so."""
 
-    def __init__(self, epoch: str = EPOCH) -> None:
+    def __init__(self, epoch: str = EPOCH, first_seq: int = 1) -> None:
         self._epoch = epoch
         self._events: dict[int, Event] = {}
         self._last_seq = 0
         self._acked_upto = 0
         self._committed = asyncio.Event()
+        self._first_seq = first_seq
+        self._reported: set[tuple[int, int]] = set()
         self.reads: list[tuple[int, int]] = []
+        self.broken = False
+        self.early_alarms: list[tuple[str, list[Event]]] = []
 
     @property
     def epoch(self) -> str:
@@ -102,6 +116,14 @@ class MemoryOutbox:
             )
         self._committed.set()
 
+    def all(self) -> list[Event]:
+        """What is still here."""
+        return list(self._events.values())
+
+    def begin_again(self, epoch: str) -> None:
+        """As a journal whose damaged file was set aside."""
+        self._epoch, self._events, self._last_seq, self._acked_upto = epoch, {}, 0, 0
+
     def forget(self, first: int, last: int) -> None:
         """As a journal that has thrown rows away."""
         for seq in range(first, last + 1):
@@ -109,6 +131,8 @@ class MemoryOutbox:
 
     async def read(self, first: int, last: int, limit: int) -> list[Event]:
         await asyncio.sleep(0)
+        if self.broken:
+            raise StoreError("the disk cannot be read")
         self.reads.append((first, last))
         there = (self._events.get(seq) for seq in range(first, min(last, self._last_seq) + 1))
         return [event for event in there if event is not None][:limit]
@@ -118,26 +142,68 @@ class MemoryOutbox:
         assert upto <= self._last_seq
         self._acked_upto = max(self._acked_upto, upto)
 
+    @property
+    def first_seq(self) -> int:
+        return self._first_seq
+
+    async def report_lost(self, ranges: Sequence[tuple[int, int]], reason: str) -> None:
+        await asyncio.sleep(0)
+        new = tuple(one for one in ranges if one not in self._reported)
+        self._reported.update(new)
+        if new:
+            self.make(data=OutboxLost(self._epoch, new, reason))
+
+    def early(self) -> Sequence[tuple[str, Sequence[Event]]]:
+        return self.early_alarms
+
+    async def acknowledge_early(self, epoch: str, upto: int) -> None:
+        left = [(one, [event for event in kept if event.seq > upto]) for one, kept in self.early_alarms if one == epoch]
+        self.early_alarms = [(one, kept) for one, kept in left if kept]
+
 
 class District:
     """center.toml, users and secrets of one district in `folder`; gateways gw-1 and gw-2 of site garden."""
 
-    def __init__(self, folder: Path, gateways: Sequence[str] = ("gw-1", "gw-2")) -> None:
+    def __init__(self, folder: Path, gateways: Sequence[str] = ("gw-1", "gw-2"), *, tls: bool = False) -> None:
         self.folder = folder
         self.port = free_port()
+        self.tls = tls
         self.config = folder / "center.toml"
+        broker, ingest = "", "password_file = 'center.password'\n"
+        if tls:
+            self._make_certificates(("center", *gateways))
+            broker = _tls_keys("broker")
+            ingest = _tls_keys("center")
         self.config.write_text(
             "[center]\ndata = 'data'\nrun = 'run'\n"
-            f"[broker]\ndata = 'broker'\nusers_file = 'users.json'\nport = {self.port}\n"
-            "[ingest]\nusername = 'center'\npassword_file = 'center.password'\nclient_id_file = 'center.client-id'\n"
+            f"[broker]\ndata = 'broker'\nusers_file = 'users.json'\nport = {self.port}\n{broker}"
+            f"[ingest]\nusername = 'center'\nclient_id_file = 'center.client-id'\n{ingest}"
         )
-        users: list[dict[str, str]] = [{"username": "center", "password": self.password("center"), "role": "center"}]
-        for gateway in gateways:
-            place = {"district": "east", "site": "garden", "gateway": gateway}
-            users.append({"username": gateway, "password": self.password(gateway), "role": "gateway", **place})
-        (folder / "users.json").write_text(json.dumps(users))
+        self.write_users(gateways)
         (folder / "center.password").write_text(self.password("center") + "\n")
         (folder / "center.client-id").write_text("client-id-of-ingest\n")
+
+    def _make_certificates(self, users: Sequence[str]) -> None:
+        now, folder = datetime.now(UTC), self.folder / "certificates"
+        make_authority(folder, "test authority", now)
+        make_certificate(folder, folder, "broker", now, ["127.0.0.1", "localhost"])
+        for user in users:
+            make_certificate(folder, folder, user, now)
+
+    def write_users(self, gateways: Sequence[str], site: str = "garden") -> None:
+        """The users file: the center and these gateways."""
+        users: list[dict[str, str]] = [{"username": "center", "role": "center"}]
+        for gateway in gateways:
+            place = {"district": "east", "site": site, "gateway": gateway}
+            users.append({"username": gateway, "role": "gateway", **place})
+        if not self.tls:
+            users = [user | {"password": self.password(user["username"])} for user in users]
+        (self.folder / "users.json").write_text(json.dumps(users))
+
+    def tls_of(self, user: str) -> Tls | None:
+        """The client's side of TLS; None without it."""
+        folder = self.folder / "certificates"
+        return Tls(folder / "ca.pem", folder / f"{user}.pem", folder / f"{user}.key") if self.tls else None
 
     @staticmethod
     def password(username: str) -> str:
@@ -182,13 +248,18 @@ class District:
             "username": gateway,
             "password": self.password(gateway),
             "simulated": False,
+            "tls": self.tls_of(gateway),
         }
+        if self.tls:
+            values |= {"username": None, "password": None}
         return UplinkSettings(**{**values, **changes})
 
     @property
-    def access(self) -> BrokerAccess:
+    def access(self) -> Access:
         """Ingest's own."""
-        return BrokerAccess("127.0.0.1", self.port, "center", self.password("center"), "client-id-of-ingest")
+        if self.tls:
+            return Access("127.0.0.1", self.port, "client-id-of-ingest", tls=self.tls_of("center"))
+        return Access("127.0.0.1", self.port, "client-id-of-ingest", "center", self.password("center"))
 
     def process(self, *words: str) -> Command:
         return Command([*words, "--config", str(self.config)], self.folder / f"{'-'.join(words)}.log")
@@ -255,6 +326,10 @@ class Command:
         self.start()
         await self.ready()
 
+    def read_users_again(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGHUP)
+
     def log(self) -> str:
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
@@ -278,16 +353,21 @@ class Command:
 class Peer:
     """A plain paho client that a test drives by hand: what somebody else's program could send."""
 
-    def __init__(self, port: int, username: str, password: str, client_id: str) -> None:
+    def __init__(
+        self, port: int, username: str | None, password: str | None, client_id: str, tls: Tls | None = None
+    ) -> None:
         self.messages: list[tuple[str, bytes]] = []
         self.granted: list[bool] = []
         self.published = 0
         self.connected = False
-        self._port = port
+        self.port = port
         self.client = client = mqtt.Client(
             CallbackAPIVersion.VERSION2, client_id=client_id, protocol=mqtt.MQTTv311, clean_session=True
         )
-        client.username_pw_set(username, password)
+        if username is not None:
+            client.username_pw_set(username, password)
+        if tls is not None:
+            client.tls_set_context(tls_context(tls))
         client.on_connect = self._connected
         client.on_message = lambda _, __, m: self.messages.append((m.topic, bytes(m.payload)))
         client.on_subscribe = lambda _, __, ___, reasons, ____: self.granted.extend(not r.is_failure for r in reasons)
@@ -300,7 +380,7 @@ class Peer:
         self.published += 1
 
     async def __aenter__(self) -> Peer:
-        await asyncio.to_thread(self.client.connect, "127.0.0.1", self._port)
+        await asyncio.to_thread(self.client.connect, "127.0.0.1", self.port)
         self.client.loop_start()
         await until(lambda: self.connected, "the peer is connected")
         return self
@@ -324,8 +404,11 @@ class Peer:
         return [decode_ack(payload) for topic, payload in self.messages if topic.endswith("/down/ack")]
 
 
-def peer(district: District, gateway: str = "gw-1") -> Peer:
-    return Peer(district.port, gateway, district.password(gateway), f"peer-as-{gateway}")
+def peer(district: District, gateway: str = "gw-1", client_id: str = "") -> Peer:
+    name = client_id or f"peer-as-{gateway}"
+    if district.tls:
+        return Peer(district.port, None, None, name, district.tls_of(gateway))
+    return Peer(district.port, gateway, district.password(gateway), name)
 
 
 def topic(kind: Kind, gateway: str = "gw-1") -> str:
@@ -333,7 +416,7 @@ def topic(kind: Kind, gateway: str = "gw-1") -> str:
 
 
 class Mosquitto:
-    """Debian's mosquitto on a free loopback port: no persistence, so a restart loses everything it had."""
+    """Debian's mosquitto with the files of `zhian broker mosquitto`. It persists nothing: a restart loses all."""
 
     def __init__(self, district: District) -> None:
         program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
@@ -341,11 +424,13 @@ class Mosquitto:
         self._program = program
         self._district = district
         self._process: subprocess.Popen[bytes] | None = None
-        self._config = district.folder / "mosquitto.conf"
-        self._config.write_text(
-            f"listener {district.port} 127.0.0.1\nallow_anonymous true\npersistence false\nmax_queued_messages 10000\n"
-            + ("user root\n" if os.geteuid() == 0 else "")
-        )
+
+    def _written(self) -> Path:
+        folder = self._district.folder / "mosquitto"
+        configuration = write_mosquitto(self._district.config, folder)[0]
+        if os.geteuid() == 0:  # else it would become the user mosquitto, who may not read this folder
+            configuration.write_text(configuration.read_text() + "user root\n")
+        return configuration
 
     def _answers(self) -> bool:
         with socket.socket() as s:
@@ -353,8 +438,17 @@ class Mosquitto:
 
     async def start(self) -> None:
         with (self._district.folder / "mosquitto.log").open("ab") as log:
-            self._process = subprocess.Popen([self._program, "-c", str(self._config)], stdout=log, stderr=log)
-        await until(self._answers, "mosquitto answers")
+            words = [self._program, "-c", str(self._written())]
+            self._process = subprocess.Popen(words, stdout=log, stderr=log)
+        await until(self._answers, f"mosquitto answers: {self._district.folder / 'mosquitto.log'}")
+
+    async def start_and_wait(self) -> None:
+        await self.start()
+
+    def read_users_again(self) -> None:
+        assert self._process is not None
+        self._written()
+        self._process.send_signal(signal.SIGHUP)
 
     async def kill(self) -> None:
         assert self._process is not None
@@ -368,6 +462,14 @@ class Mosquitto:
     async def __aexit__(self, *_: object) -> None:
         if self._process is not None and self._process.poll() is None:
             await self.kill()
+
+
+BROKERS = ("nats", "nats-tls", "mosquitto", "mosquitto-tls")
+
+
+def broker_of(kind: str, district: District) -> Command | Mosquitto:
+    """The broker's process, not started: the same methods for either."""
+    return Mosquitto(district) if kind.startswith("mosquitto") else district.process("broker", "run")
 
 
 def uplink(district: District, outbox: MemoryOutbox, gateway: str = "gw-1", **changes: Any) -> Uplink:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from event_path_rig import District, MemoryOutbox, Mosquitto, running, until, uplink
 
-from center.contract.catalogue import PortalForced
+from center.contract.catalogue import Event, OutboxLost, PortalForced
 
 
 @pytest.fixture
@@ -144,17 +144,77 @@ async def test_two_gateways_and_two_epochs(district: District) -> None:
     assert [row.epoch for row in district.reading.gateways()] == [restored.epoch, second.epoch]
 
 
-async def test_events_that_the_outbox_no_longer_has_do_not_hold_up_the_rest(district: District) -> None:
+async def test_what_the_outbox_no_longer_has_is_reported_and_covered(district: District) -> None:
     outbox = MemoryOutbox()
     outbox.make(100)
     outbox.forget(41, 60)
     async with district.process("broker", "run"), district.ingesting(), running(uplink(district, outbox).run()):
-        await until(lambda: district.stored() == 80, "the rest is stored")
-        await until(lambda: outbox.acked_upto == 40, "acknowledged up to the hole")
-        outbox.make()
-        await until(lambda: district.stored() == 81, "live events still arrive")
-    assert outbox.acked_upto == 40
-    assert district.reading.counts().missing == 20
+        await until(lambda: outbox.acked_upto == outbox.last_seq > 100, "the report covers the hole")
+    (lost,) = [event.data for event in outbox.all() if isinstance(event.data, OutboxLost)]
+    assert lost.ranges == ((41, 60),)
+    assert lost.epoch == outbox.epoch
+    counts = district.reading.counts()
+    assert (counts.stored, counts.missing, counts.duplicated) == (81, 0, 0)
+
+
+async def test_a_site_that_joins_later_says_where_it_begins(district: District) -> None:
+    """What was recorded before there was a center is neither missing nor lost."""
+    outbox = MemoryOutbox(first_seq=501)
+    outbox.make(500)
+    outbox.forget(1, 500)
+    async with district.process("broker", "run"), district.ingesting(), running(uplink(district, outbox).run()):
+        await until(lambda: district.database.exists() and district.reading.gateways(), "the state is stored")
+        outbox.make(20)
+        await until(lambda: outbox.acked_upto == 520, "acknowledged")
+    counts = district.reading.counts()
+    assert (counts.stored, counts.missing, counts.alarms) == (20, 0, 0)
+    assert [seq for _, _, seq in district.rows()] == list(range(501, 521))
+
+
+async def test_alarms_of_a_backlog_arrive_before_it(district: District) -> None:
+    outbox = MemoryOutbox()
+    outbox.make(3000)
+    outbox.make(data=PortalForced("lobby"))
+    outbox.make(500)
+    link = uplink(district, outbox, batch_events=50)
+    async with district.process("broker", "run"), district.ingesting(), running(link.run()):
+        await until(lambda: outbox.acked_upto == 3501, "everything is acknowledged")
+    assert_complete(district, outbox)
+    order = [seq for _, _, seq in district.rows()]
+    assert order[0] == 3001, f"the alarm came at place {order.index(3001)}"
+
+
+async def test_a_disk_that_cannot_be_read_keeps_the_connection_and_its_alarms_leave(district: District) -> None:
+    """Alarms that have no number yet go out under an epoch of their own, until the center has them."""
+    outbox = MemoryOutbox()
+    memory = "0123456789abcdef"
+    link = uplink(district, outbox)
+    async with district.process("broker", "run"), district.ingesting(), running(link.run()):
+        await until(lambda: link.connected, "connected")
+        outbox.broken = True
+        outbox.make(10)
+        outbox.early_alarms = [
+            (memory, [Event(1, 5, True, PortalForced("lobby")), Event(2, 6, True, PortalForced("b"))])
+        ]
+        await until(lambda: not outbox.early_alarms, "the early alarms are acknowledged")
+        assert link.connected
+        assert outbox.acked_upto == 0
+        assert [seq for _, epoch, seq in district.rows() if epoch == memory] == [1, 2]
+        outbox.broken = False
+        await until(lambda: outbox.acked_upto == 10, "the rest follows once the disk is well")
+    assert_complete(district, outbox)
+
+
+async def test_a_store_that_begins_again_while_running(district: District) -> None:
+    outbox = MemoryOutbox()
+    link = uplink(district, outbox)
+    async with district.process("broker", "run"), district.ingesting(), running(link.run()):
+        outbox.make(30)
+        await until(lambda: outbox.acked_upto == 30, "acknowledged")
+        outbox.begin_again("aaaaaaaaaaaaaaaa")
+        outbox.make(40)
+        await until(lambda: outbox.acked_upto == 40, "the new epoch is acknowledged")
+    assert district.stored() == 70
 
 
 @pytest.mark.parametrize("victim", ["broker", "nothing"])

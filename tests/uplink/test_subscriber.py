@@ -90,6 +90,26 @@ async def test_the_command_prints_each_event_once(district: District, by: str) -
     assert "left out" in listener.said()
 
 
+@pytest.mark.parametrize("by", ["config", "broker"])
+async def test_over_tls(tmp_path: Path, by: str) -> None:
+    district = District(tmp_path, tls=True)
+    more = ["--config", str(district.config), "--json"]
+    if by == "broker":
+        folder = tmp_path / "certificates"
+        files = (("ca", "ca.pem"), ("certificate", "center.pem"), ("key", "center.key"))
+        more = ["--broker", f"mqtts://127.0.0.1:{district.port}"]
+        more += [word for name, file in files for word in (f"--{name}-file", str(folder / file))]
+    async with (
+        district.process("broker", "run"),
+        Listener(words(district, *more), district.folder / "log") as listener,
+        peer(district) as gateway,
+    ):
+        await until(lambda: "listening" in listener.said(), "listening")
+        await gateway.publish(topic(Kind.EVENT), FIRST)
+        await until(lambda: listener.lines, "one event")
+    assert json.loads(listener.lines[0])["id"] == f"{EPOCH}-1"
+
+
 async def test_only_some_types(district: District) -> None:
     more = ["--config", str(district.config), "--json", "--type", "zhian.portal.f"]
     async with (
@@ -123,6 +143,8 @@ async def test_who_may_not_listen_is_told_so(district: District, as_whom: str) -
         (["--broker", "http://127.0.0.1"], "expected mqtt://"),
         (["--broker", "mqtt://127.0.0.1:port"], "expected mqtt://"),
         (["--broker", "mqtt://"], "expected mqtt://"),
+        (["--broker", "mqtts://127.0.0.1"], "give --ca-file, --certificate-file and --key-file"),
+        (["--broker", "mqtt://127.0.0.1", "--ca-file", "x"], "expected mqtts://"),
         (["--config", "/absent/center.toml"], "no such file"),
     ],
 )

@@ -1,0 +1,41 @@
+"""A few seconds of fuzzing in every run; `make fuzz` goes on for longer with the same target."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SECONDS = 4
+TARGET = Path(__file__).parent / "fuzz_contract.py"
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="atheris has no wheel for this Python or CPU")
+def test_nothing_breaks_the_decoders_in_a_few_seconds(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [
+            sys.executable,
+            str(TARGET),
+            str(tmp_path / "corpus"),
+            f"-max_total_time={SECONDS}",
+            "-max_len=4096",
+            "-rss_limit_mb=1024",
+            "-timeout=5",
+            "-seed=1",
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    runs = re.search(r"Done (\d+) runs", done.stderr)
+    assert runs is not None, done.stderr[-1000:]
+    assert int(runs[1]) > 200, "the target does hardly anything"
