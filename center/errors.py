@@ -17,3 +17,15 @@ class IngestError(CenterError):
 
 class StoreError(CenterError):
     """The center's database cannot be opened, read or written."""
+
+
+class SearchError(StoreError):
+    """A question to the store is not one it can answer: a wrong filter or cursor."""
+
+
+class AddressError(CenterError):
+    """A table of addresses cannot be read or holds errors."""
+
+
+class WebhookError(CenterError):
+    """A webhook cannot be used as configured."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 import signal
+import ssl
 import sys
 import threading
 from collections.abc import Callable
@@ -38,38 +39,65 @@ class SubscriberError(CenterError):
 
 
 class SubscriberAccess(Struct, frozen=True):
-    """Where to listen and as whom."""
+    """Where to listen and as whom. tls: files of the authority, the own certificate and its key."""
 
     host: str
     port: int
     username: str | None
     password: str | None
+    tls: tuple[Path, Path, Path] | None = None
 
 
 def access_from(
-    config: Path | None, broker: str | None, username: str | None, password_file: Path | None
+    config: Path | None,
+    broker: str | None,
+    username: str | None,
+    password_file: Path | None,
+    tls: tuple[Path | None, Path | None, Path | None] = (None, None, None),
 ) -> SubscriberAccess:
     """From center.toml, or from the parts. Raises SubscriberError or ConfigError with one sentence."""
     if config is not None:
-        settings = center_config.read(config)
-        file = center_config.resolve(config, settings.ingest.password_file)
-        password = center_config.read_secret(file, "password of ingest")
-        return SubscriberAccess(settings.broker.host, settings.broker.port, settings.ingest.username, password)
+        return _as_ingest(config)
     if broker is None:
         raise SubscriberError("subscribe: which broker? Give --config center.toml, or --broker mqtt://HOST:PORT")
-    host, port = _host_and_port(broker)
-    secret = None if password_file is None else center_config.read_secret(password_file, "password")
-    return SubscriberAccess(host, port, username, secret)
+    host, port, encrypted = _host_and_port(broker)
+    ca_file, certificate_file, key_file = tls
+    if not encrypted:
+        if any(tls):
+            raise SubscriberError("--broker: with certificates expected mqtts://HOST:PORT, got mqtt://")
+        secret = None if password_file is None else center_config.read_secret(password_file, "password")
+        return SubscriberAccess(host, port, username, secret)
+    if ca_file is None or certificate_file is None or key_file is None:
+        raise SubscriberError("--broker mqtts://: give --ca-file, --certificate-file and --key-file, too")
+    for file in (ca_file, certificate_file, key_file):
+        if not file.is_file():
+            raise SubscriberError(f"{file}: there is no such file; give PEM files")
+    return SubscriberAccess(host, port, None, None, (ca_file, certificate_file, key_file))
 
 
-def _host_and_port(broker: str) -> tuple[str, int]:
+def _as_ingest(config: Path) -> SubscriberAccess:
+    """As the center itself; with TLS its certificate says so."""
+    settings = center_config.read(config)
+    told = settings.ingest
+    files = center_config.ingest_tls_files(config, settings)
+    host = told.host or settings.broker.address
+    if files is not None or told.password_file is None:
+        return SubscriberAccess(host, settings.broker.port, None, None, files)
+    password = center_config.read_secret(center_config.resolve(config, told.password_file), "password of ingest")
+    return SubscriberAccess(host, settings.broker.port, told.username, password)
+
+
+def _host_and_port(broker: str) -> tuple[str, int, bool]:
+    """Host, port, and whether TLS is asked for."""
     try:
         url = urlsplit(broker)
-        if url.scheme == "mqtt" and url.hostname and url.username is None:
-            return url.hostname, url.port or 1883
+        if url.scheme in ("mqtt", "mqtts") and url.hostname and url.username is None:
+            return url.hostname, url.port or (8883 if url.scheme == "mqtts" else 1883), url.scheme == "mqtts"
     except ValueError:  # the port is not a number
         pass
-    raise SubscriberError(f"--broker: expected mqtt://HOST:PORT without credentials, got {broker[:80]!r}")
+    raise SubscriberError(
+        f"--broker: expected mqtt://HOST:PORT or mqtts://HOST:PORT without credentials, got {broker[:80]!r}"
+    )
 
 
 def follow(access: SubscriberAccess, show: Callable[[dict[str, Any]], None]) -> None:
@@ -143,6 +171,14 @@ def _client(access: SubscriberAccess, printer: _Printer, stop: Callable[[str], N
     )
     if access.username is not None:
         client.username_pw_set(access.username, access.password)
+    if access.tls is not None:
+        ca_file, certificate_file, key_file = access.tls
+        try:
+            client.tls_set(str(ca_file), str(certificate_file), str(key_file))
+        except (ssl.SSLError, OSError) as e:
+            raise SubscriberError(
+                f"{certificate_file}: cannot be used ({e}); give PEM files that fit together"
+            ) from None
 
     def connected(_: Any, __: Any, ___: Any, reason: ReasonCode, ____: Any) -> None:
         if reason.is_failure:

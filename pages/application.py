@@ -101,12 +101,14 @@ def create(
     zone: tzinfo,
     assets: Path | None = None,
     now_s: Clock = time.monotonic,
+    open_paths: frozenset[str] = frozenset(),
 ) -> FastAPI:
     """The application of a page process, with log-in and guard in place; add routes to it, then run serving.serve.
 
     name: in the printed line and the cookie's name. title: (Chinese, English), of every page.
     templates: the folder of the page's own templates; assets: of its own static files (`asset("name")` in templates).
     zone: the time zone in which times are shown.
+    open_paths: exact paths that answer GET without a session (Host is still checked): they say nothing of people.
     Raises PageError where ZHIAN_PAGE_TOKEN is too short.
     """
     texts = {**TEXTS, "page.title": title, **texts}
@@ -125,7 +127,9 @@ def create(
     app.mount("/static", _Assets(directory=KIT / "static"))
     _add_entrance(app, pages)
     _add_errors(app, pages)
-    app.add_middleware(Guard, name=name, sessions=pages.sessions, refuse=pages.refuse, now_s=now_s)
+    app.add_middleware(
+        Guard, name=name, sessions=pages.sessions, refuse=pages.refuse, now_s=now_s, open_paths=open_paths
+    )
     return app
 
 

@@ -56,6 +56,7 @@ class Guard:
     """ASGI middleware around one page's application.
 
     now_s: a monotonic clock. refuse: builds the answer to a refusal in the visitor's language.
+    open_paths: exact paths that may be read without a session, such as /health.
     """
 
     def __init__(
@@ -66,7 +67,9 @@ class Guard:
         sessions: Sessions,
         refuse: Callable[..., Response],
         now_s: Callable[[], float] = time.monotonic,
+        open_paths: frozenset[str] = frozenset(),
     ) -> None:
+        self._open_paths = open_paths
         self._app = app
         self._name = name
         self._sessions = sessions
@@ -133,7 +136,8 @@ class Guard:
             raise _RefusedError(405, "method")
         if unsafe and not checks.origin_is_ours(request.headers.get("origin"), host):
             raise _RefusedError(403, "origin")
-        if visitor.session is None and path not in PUBLIC_PATHS and not path.startswith(PUBLIC_FOLDER):
+        public = path in PUBLIC_PATHS or path.startswith(PUBLIC_FOLDER) or (path in self._open_paths and not unsafe)
+        if visitor.session is None and not public:
             raise _RefusedError(401, "session")
         if not unsafe:
             return None
@@ -154,7 +158,8 @@ class Guard:
         for name, value in checks.HEADERS.items():
             headers[name] = value
         headers.setdefault("cache-control", "no-store")
-        if unknown is not None and not request.url.path.startswith(PUBLIC_FOLDER):
+        path = request.url.path
+        if unknown is not None and path not in self._open_paths and not path.startswith(PUBLIC_FOLDER):
             cookie = session_cookie(self._name, request.headers.get("host", ""))
             headers.append("set-cookie", f"{cookie}-form={unknown.csrf}; Path=/; HttpOnly; SameSite=Strict")
 

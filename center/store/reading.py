@@ -1,12 +1,10 @@
-"""What pages and exports ask of the store: read-only, synchronous, each call on a connection of its own."""
+"""What pages, exports and webhooks ask of the store: read-only, synchronous, the same over SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,17 +12,25 @@ from typing import Any
 import msgspec
 
 from center.contract.catalogue import CATALOGUE, Severity
-from center.contract.ranges import Ranges
+from center.contract.ranges import Range
 from center.contract.state import HEARTBEAT_S
-from center.errors import StoreError
-from center.store.coverage import Coverage
-from center.store.database import SEVERITIES, open_for_reading
+from center.store.batch import SEVERITIES
+from center.store.coverage import coverage_of
+from center.store.database import SqliteDatabase
+from center.store.search import Search
+from center.store.statements import DAY_MS, Database, Statements
 
 MAX_ROWS = 1000
+SHOWN_RANGES = 16
 # A gateway publishes its state every HEARTBEAT_S; after three silent ones it is not called online any more.
 ONLINE_WITHIN_MS = int(3 * HEARTBEAT_S * 1000)
 _TITLES = {described.type: (described.title_zh, described.title_en) for described in CATALOGUE.values()}
 _ALARM = SEVERITIES.index(Severity.ALARM)
+_FROM = " FROM event e JOIN epoch p ON p.id = e.epoch_id JOIN gateway g ON g.id = p.gateway_id"
+_SELECT = (
+    "SELECT e.row, g.district, g.site, g.gateway, p.epoch, e.seq, e.time_ms, e.received_ms, e.type,"
+    f" e.severity, e.subject, e.data, e.simulated, e.clock_certain, e.address, e.grid{_FROM}"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,8 @@ class StoredEvent:
     data: dict[str, Any]
     simulated: bool
     clock_certain: bool
+    address: str | None = None
+    grid: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +75,25 @@ class GatewayRow:
 
 
 @dataclass(frozen=True, slots=True)
+class EpochRow:
+    """What is here of one epoch: its newest number, how many are missing or lost, the first SHOWN_RANGES of each."""
+
+    district: str
+    site: str
+    gateway: str
+    epoch: str
+    stored_upto: int
+    highest_seen: int
+    missing: int
+    missing_ranges: tuple[Range, ...]
+    lost: int
+    lost_ranges: tuple[Range, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Counts:
-    """Totals since the file was made. An alarm is sent twice by design, so its second copy is in refused_duplicates."""
+    """Totals since the store was made, also of events removed since. An alarm is sent twice by design, so its second
+    copy is in refused_duplicates."""
 
     stored: int
     refused_duplicates: int
@@ -81,11 +106,13 @@ class Counts:
 class EventReading:
     """Questions to the store. May be used from several threads. Every method raises StoreError with one sentence."""
 
-    def __init__(self, database: Path, now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000) -> None:
-        self._path = database
+    def __init__(
+        self, database: Database | Path, now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+    ) -> None:
+        """A path means the SQLite file there."""
+        self.database = SqliteDatabase(database) if isinstance(database, Path) else database
         self._now_ms = now_ms
-        self._tally_lock = threading.Lock()
-        self._tally = _Tally()
+        self._duplicates = _Duplicates()
 
     def newest(
         self,
@@ -97,35 +124,61 @@ class EventReading:
         severity_at_least: str | None = None,
     ) -> list[StoredEvent]:
         """The newest events that match, newest first; limit 1..MAX_ROWS. `gateway` is the gateway's own name."""
-        where, values = ["1"], []
-        for condition, value in (
-            ("e.row < ?", before_row),
-            ("e.row > ?", after_row),
-            ("g.gateway = ?", gateway),
-            ("e.severity >= ?", None if severity_at_least is None else _rank(severity_at_least)),
-        ):
+        search = Search(gateway=gateway, severity_at_least=severity_at_least)
+        return self.search(search, limit=limit, before_row=before_row, after_row=after_row)
+
+    def search(
+        self,
+        search: Search,
+        *,
+        limit: int = 50,
+        before_row: int | None = None,
+        after_row: int | None = None,
+        oldest_first: bool = False,
+    ) -> list[StoredEvent]:
+        """The events that match, in the order of storing or against it; limit 1..MAX_ROWS. Raises SearchError, too."""
+        where, values = search.conditions()
+        for condition, value in (("e.row < ?", before_row), ("e.row > ?", after_row)):
             if value is not None:
                 where.append(condition)
                 values.append(value)
-        with self._open() as connection:
-            rows = connection.execute(
-                "SELECT e.row, g.district, g.site, g.gateway, p.epoch, e.seq, e.time_ms, e.received_ms, e.type,"  # noqa: S608
-                " e.severity, e.subject, e.data, e.simulated, e.clock_certain"
-                " FROM event e JOIN epoch p ON p.id = e.epoch_id JOIN gateway g ON g.id = p.gateway_id"
-                f" WHERE {' AND '.join(where)} ORDER BY e.row DESC LIMIT ?",
-                (*values, max(1, min(limit, MAX_ROWS))),
-            ).fetchall()
+        condition = f" WHERE {' AND '.join(where)}" if where else ""
+        order = "ASC" if oldest_first else "DESC"
+        with self.database.reading() as read:
+            rows = read.rows(
+                f"{_SELECT}{condition} ORDER BY e.row {order} LIMIT ?", (*values, max(1, min(limit, MAX_ROWS)))
+            )
         return [_event(row) for row in rows]
+
+    def every(self, search: Search, limit: int) -> Iterator[StoredEvent]:
+        """Up to `limit` events that match, oldest first, read a piece at a time."""
+        after = 0
+        while limit > 0:
+            found = self.search(search, limit=min(limit, MAX_ROWS), after_row=after, oldest_first=True)
+            if not found:
+                return
+            yield from found
+            after, limit = found[-1].row, limit - len(found)
+
+    def newest_row(self) -> int:
+        """The number of the newest event ever stored, 0 before the first."""
+        with self.database.reading() as read:
+            return _total(read, "row")
+
+    def total(self, name: str) -> int:
+        """One of the totals kept beside the events: stored, redelivered, refused."""
+        with self.database.reading() as read:
+            return _total(read, name)
 
     def gateways(self) -> list[GatewayRow]:
         """Every gateway ever seen, by district, site and name."""
-        with self._open() as connection:
-            rows = connection.execute(
+        with self.database.reading() as read:
+            rows = read.rows(
                 "SELECT g.district, g.site, g.gateway, g.online, g.last_seen_ms, coalesce(p.epoch, ''),"
-                " coalesce(p.stored_upto, 0), coalesce(p.known_upto, 0), coalesce(p.islands, '[]'), g.simulated,"
-                " g.version FROM gateway g LEFT JOIN epoch p ON p.id ="
+                " coalesce(p.stored_upto, 0), coalesce(p.known_upto, 0), coalesce(p.islands, '[]'),"
+                " coalesce(p.lost, '[]'), g.simulated, g.version FROM gateway g LEFT JOIN epoch p ON p.id ="
                 " (SELECT max(id) FROM epoch WHERE gateway_id = g.id) ORDER BY 1, 2, 3"
-            ).fetchall()
+            )
         fresh_ms = self._now_ms() - ONLINE_WITHIN_MS
         return [
             GatewayRow(
@@ -137,78 +190,91 @@ class EventReading:
                 epoch=row[5],
                 stored_upto=row[6],
                 highest_seen=row[7],
-                missing=_coverage(*row[6:9]).missing(),
-                simulated=bool(row[9]),
-                version=row[10],
+                missing=coverage_of(*row[6:10]).missing(),
+                simulated=bool(row[10]),
+                version=row[11],
             )
             for row in rows
         ]
 
+    def coverage(self, *, incomplete: bool = False, limit: int = MAX_ROWS) -> list[EpochRow]:
+        """Every epoch of every gateway, newest epoch of each first; `incomplete`: those where something is missing or
+        lost."""
+        with self.database.reading() as read:
+            rows = read.rows(
+                "SELECT g.district, g.site, g.gateway, p.epoch, p.stored_upto, p.known_upto, p.islands, p.lost"
+                " FROM epoch p JOIN gateway g ON g.id = p.gateway_id"
+                " WHERE NOT ? OR p.stored_upto < p.known_upto OR p.lost <> '[]'"
+                " ORDER BY 1, 2, 3, p.id DESC LIMIT ?",
+                (incomplete, limit),
+            )
+        return [_epoch(row) for row in rows]
+
     def counts(self) -> Counts:
-        """Totals. The first call of an instance reads every row; later ones only the new rows."""
-        with self._tally_lock, self._open() as connection:
-            connection.execute("BEGIN")  # one snapshot for all of it
-            self._tally.extend(connection)
-            totals = dict(connection.execute("SELECT name, value FROM total"))
-            epochs = connection.execute("SELECT stored_upto, known_upto, islands FROM epoch").fetchall()
+        """Totals. Reads the events stored since the last call once, to see that none is there twice."""
+        with self.database.reading() as read:
+            tally = read.rows("SELECT type, severity, count FROM tally")
+            epochs = read.rows("SELECT stored_upto, known_upto, islands, lost FROM epoch")
+            by_type: dict[str, int] = {}
+            for type_, _, count in tally:
+                by_type[type_] = by_type.get(type_, 0) + count
             return Counts(
-                stored=sum(self._tally.by_type.values()),
-                refused_duplicates=totals.get("redelivered", 0),
-                duplicated=self._tally.duplicated,
-                missing=sum(_coverage(*row).missing() for row in epochs),
-                alarms=self._tally.alarms,
-                by_type=dict(sorted(self._tally.by_type.items())),
+                stored=sum(by_type.values()),
+                refused_duplicates=_total(read, "redelivered"),
+                duplicated=self._duplicates.counted(read),
+                missing=sum(coverage_of(*row).missing() for row in epochs),
+                alarms=sum(count for _, severity, count in tally if severity >= _ALARM),
+                by_type=dict(sorted(by_type.items())),
             )
 
-    @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        connection = open_for_reading(self._path)
-        try:
-            yield connection
-        except sqlite3.Error as e:
-            raise StoreError(f"{self._path}: the center's database cannot be read ({e}); check the disk") from e
-        finally:
-            connection.close()
 
+class _Duplicates:
+    """Counted, not assumed from an index: this figure is the proof that recognising copies works.
 
-class _Tally:
-    """Counts over the event table, brought up to the newest row at each call: rows are only ever appended."""
+    The first call looks at the last two days of receipt there are, later ones at what is new; rows are only appended.
+    """
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._upto_row = 0
-        self.by_type: dict[str, int] = {}
-        self.alarms = 0
-        self.duplicated = 0
+        self._found = 0
 
-    def extend(self, connection: sqlite3.Connection) -> None:
-        newest = connection.execute("SELECT coalesce(max(row), 0) FROM event").fetchone()[0]
-        if newest < self._upto_row:  # another file took the place of the one that was counted
-            self._upto_row = self.alarms = self.duplicated = 0
-            self.by_type = {}
-        span = (self._upto_row, newest)
-        for type_, severity, count in connection.execute(
-            "SELECT type, severity, count(*) FROM event WHERE row > ? AND row <= ? GROUP BY 1, 2", span
-        ):
-            self.by_type[type_] = self.by_type.get(type_, 0) + count
-            self.alarms += count if severity >= _ALARM else 0
-        # Counted, not assumed from the unique index: this figure is the proof that it works.
-        self.duplicated += connection.execute(
-            "SELECT count(*) FROM event e WHERE row > ? AND row <= ? AND EXISTS"
-            " (SELECT 1 FROM event o WHERE o.epoch_id = e.epoch_id AND o.seq = e.seq AND o.row < e.row)",
-            span,
-        ).fetchone()[0]
-        self._upto_row = newest
+    def counted(self, read: Statements) -> int:
+        with self._lock:
+            newest = read.rows("SELECT coalesce(max(row), 0) FROM event")[0][0]
+            if newest < self._upto_row:  # another store took the place of the one that was counted
+                self._upto_row = self._found = 0
+            since_ms = 0
+            if self._upto_row == 0 and newest:
+                since_ms = read.rows("SELECT received_ms FROM event WHERE row = ?", (newest,))[0][0] - 2 * DAY_MS
+            self._found += read.rows(
+                "SELECT count(*) FROM event e WHERE e.row > ? AND e.row <= ? AND e.received_ms >= ? AND EXISTS"
+                " (SELECT 1 FROM event o WHERE o.epoch_id = e.epoch_id AND o.seq = e.seq AND o.row < e.row)",
+                (self._upto_row, newest, since_ms),
+            )[0][0]
+            self._upto_row = newest
+            return self._found
 
 
-def _rank(severity: str) -> int:
-    try:
-        return SEVERITIES.index(Severity(severity))
-    except ValueError:
-        raise StoreError(f"severity: expected one of {[s.value for s in SEVERITIES]}, got {severity[:40]!r}") from None
+def _total(read: Statements, name: str) -> int:
+    found = read.rows("SELECT value FROM total WHERE name = ?", (name,))
+    return int(found[0][0]) if found else 0
 
 
-def _coverage(stored_upto: int, known_upto: int, islands: str) -> Coverage:
-    return Coverage(stored_upto, known_upto, Ranges((a, b) for a, b in msgspec.json.decode(islands)))
+def _epoch(row: tuple[Any, ...]) -> EpochRow:
+    coverage = coverage_of(*row[4:8])
+    return EpochRow(
+        district=row[0],
+        site=row[1],
+        gateway=row[2],
+        epoch=row[3],
+        stored_upto=coverage.stored_upto,
+        highest_seen=coverage.known_upto,
+        missing=coverage.missing(),
+        missing_ranges=tuple(coverage.missing_ranges(SHOWN_RANGES)),
+        lost=coverage.lost.count(),
+        lost_ranges=tuple(coverage.lost)[:SHOWN_RANGES],
+    )
 
 
 def _event(row: tuple[Any, ...]) -> StoredEvent:
@@ -230,4 +296,6 @@ def _event(row: tuple[Any, ...]) -> StoredEvent:
         data=msgspec.json.decode(row[11]),
         simulated=bool(row[12]),
         clock_certain=bool(row[13]),
+        address=row[14],
+        grid=row[15],
     )

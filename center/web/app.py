@@ -11,17 +11,18 @@ from fastapi import FastAPI, Query, Request
 from fastapi.responses import Response
 
 from center import config as configuration
+from center.store.choice import open_reading
 from center.store.reading import Counts, EventReading, GatewayRow
-from center.web import showing, sources
+from center.web import api, metrics, search_pages, showing, sources
 from center.web.answers import Events, Problem, event_of
 from center.web.sources import Filter, Look, Reading
 from center.web.texts import SEVERITIES, TEXTS, TITLE
+from center.web.zone import ZONE
 from pages import application, live, serving
 from pages.application import Pages, visitor
 from pages.language import Words
 
 PAGE_ROWS = 30
-ZONE = ZoneInfo("Asia/Shanghai")  # the one civil time of every district
 TEMPLATES = Path(__file__).parent / "templates"
 Gateway = Annotated[str, Query(pattern="^([a-z0-9-]{1,32})?$")]
 AtLeast = Annotated[Literal["", "info", "notice", "warning", "alarm", "life-safety"], Query()]
@@ -29,20 +30,29 @@ Before = Annotated[int | None, Query(ge=1, le=1 << 53)]
 PROBLEMS: dict[int | str, dict[str, object]] = {401: {"model": Problem}, 503: {"model": Problem}}
 
 
-def create(reading: Reading, *, zone: ZoneInfo = ZONE) -> FastAPI:
+def create(reading: EventReading, *, zone: ZoneInfo = ZONE, metrics_token: str | None = None) -> FastAPI:
     """The application over its source. Raises pages.errors.PageError where ZHIAN_PAGE_TOKEN cannot be used."""
-    app = application.create("center", title=TITLE, templates=TEMPLATES, texts=TEXTS, zone=zone)
+    app = application.create(
+        "center", title=TITLE, templates=TEMPLATES, texts=TEXTS, zone=zone, open_paths=metrics.PATHS
+    )
     district = _District(app.state.pages, reading, zone)
     _add_pages(app, district)
     _add_rest(app, district)
+    search_pages.add(app, district.pages, reading, zone)
+    api.add(app, district.pages, reading)
+    metrics.add(app, reading, metrics_token)
     return app
 
 
 async def serve(config_file: Path) -> None:
     """Run the center's page until cancelled. Ingest need not run. Raises ConfigError, PageError."""
     config = configuration.read(config_file)
-    reading = EventReading(configuration.database_file(config_file, config))
-    await serving.serve(create(reading), host=config.web.host, port=config.web.port)
+    reading = open_reading(config_file, config)
+    token = None
+    if config.metrics.token_file:
+        token_file = configuration.resolve(config_file, config.metrics.token_file)
+        token = configuration.read_secret(token_file, "token of the metrics")
+    await serving.serve(create(reading, metrics_token=token), host=config.web.host, port=config.web.port)
 
 
 class _District:
@@ -57,6 +67,7 @@ class _District:
     def values(self, look: Look, t: Words) -> dict[str, object]:
         """What head.html, totals.html, gateways.html and broken.html show."""
         return {
+            "page": "live",
             "chips": showing.chips(look, t),
             "tiles": showing.tiles(look.counts, t),
             "gateways": look.gateways,

@@ -46,6 +46,7 @@ class Row:
     simulated: bool
     subject: str
     reason: str
+    place: str  # standard address and grid cell
 
 
 def chips(look: Look, t: Words) -> list[Chip]:
@@ -98,6 +99,7 @@ def _row(event: StoredEvent, t: Words) -> Row:
         simulated=event.simulated,
         subject=shown(event.subject),
         reason=_known(t, "reason", word) if isinstance(word, str) else "",
+        place=shown(" · ".join(part for part in (event.address, event.grid) if part)),
     )
 
 

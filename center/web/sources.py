@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from center.errors import StoreError
-from center.store.reading import Counts, GatewayRow, StoredEvent
+from center.store.reading import Counts, EpochRow, GatewayRow, StoredEvent
+from center.store.search import Search
 
 
 class Reading(Protocol):
@@ -24,6 +25,26 @@ class Reading(Protocol):
         severity_at_least: str | None = None,
     ) -> Sequence[StoredEvent]:
         """Newest first."""
+        ...
+
+    def search(
+        self,
+        search: Search,
+        *,
+        limit: int = 50,
+        before_row: int | None = None,
+        after_row: int | None = None,
+        oldest_first: bool = False,
+    ) -> Sequence[StoredEvent]:
+        """In the order of storing, or against it. Raises SearchError, too."""
+        ...
+
+    def every(self, search: Search, limit: int) -> Iterator[StoredEvent]:
+        """Oldest first, read a piece at a time."""
+        ...
+
+    def coverage(self, *, incomplete: bool = False) -> Sequence[EpochRow]:
+        """Every epoch of every gateway."""
         ...
 
     def gateways(self) -> Sequence[GatewayRow]:

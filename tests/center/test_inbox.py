@@ -1,31 +1,30 @@
-"""Between the MQTT thread and the loop: in order, bounded, and woken when something is there. Refusals stay small."""
+"""Between connection and store: in order, bounded, and woken when something is there. Refusals stay small."""
 
 from __future__ import annotations
 
 import asyncio
-import threading
 
 import structlog
 
 from center.ingest.inbox import Inbox, Message
 from center.ingest.refusals import MAX_SOURCES, Refusals
+from runtime.mqtt import Arrived
 
 
 def message(number: int, size: int = 10) -> Message:
-    return Message(f"topic/{number}", bytes(size), number, 1, 1)
+    return Message(Arrived(f"topic/{number}", bytes(size), number, 1, False), 1)
 
 
-async def test_everything_arrives_in_order_from_another_thread() -> None:
+async def test_everything_arrives_in_order_and_wakes_who_waits() -> None:
     inbox = Inbox()
-    sender = threading.Thread(target=lambda: [inbox.put(message(n)) for n in range(1000)])
-    sender.start()
+    for n in range(1000):
+        asyncio.get_running_loop().call_later(n / 1e5, inbox.put, message(n))
     taken: list[Message] = []
     while len(taken) < 1000:
         batch = await asyncio.wait_for(inbox.take(70, 1 << 20), 10)
         assert 1 <= len(batch) <= 70
         taken += batch
-    sender.join()
-    assert [one.packet_id for one in taken] == list(range(1000))
+    assert [one.arrived.packet_id for one in taken] == list(range(1000))
 
 
 async def test_full_means_not_taken_and_room_comes_back() -> None:
@@ -34,7 +33,7 @@ async def test_full_means_not_taken_and_room_comes_back() -> None:
     assert len(await inbox.take(10, 1000)) == 3
     assert inbox.put(message(4, size=100))
     assert not inbox.put(message(5, size=1))
-    assert [one.packet_id for one in await inbox.take(10, 1000)] == [4]
+    assert [one.arrived.packet_id for one in await inbox.take(10, 1000)] == [4]
     assert inbox.put(message(6))
 
 

@@ -206,7 +206,7 @@ def test_a_duplicate_that_got_in_is_counted(writer: EventWriter, path: Path) -> 
         other.execute("ALTER TABLE copy RENAME TO event")
         other.execute(
             "INSERT INTO event SELECT row + 2, epoch_id, seq, time_ms, received_ms, clock_certain, simulated,"
-            " type, severity, subject, data FROM event WHERE seq = 1"
+            " type, severity, subject, data, address, grid FROM event WHERE seq = 1"
         )
         other.commit()
     assert EventReading(path).counts().duplicated == 1
@@ -226,9 +226,9 @@ def test_a_file_of_a_later_release_is_refused(path: Path) -> None:
     with contextlib.closing(EventWriter(path)):
         pass
     with contextlib.closing(sqlite3.connect(path)) as other:
-        other.execute("PRAGMA user_version=2")
+        other.execute("PRAGMA user_version=3")
     for use in (EventReading(path).counts, lambda: EventWriter(path)):
-        with pytest.raises(StoreError, match="expected schema version 1, got 2"):
+        with pytest.raises(StoreError, match="expected schema version 2, got 3"):
             use()
 
 

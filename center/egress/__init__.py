@@ -1,0 +1,1 @@
+"""From the store to other systems: CloudEvents documents, signed webhooks, files of events."""

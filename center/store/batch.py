@@ -1,0 +1,218 @@
+"""What one commit does with what has arrived: count it, recognise copies, give rows their numbers. No SQL dialects."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from center.contract.acknowledgement import Ack
+from center.contract.catalogue import Event, OutboxLost, Severity, entry, subject
+from center.contract.frame import Frame
+from center.contract.state import GatewayState
+from center.contract.topics import GatewayName
+from center.store.addresses import Book
+from center.store.coverage import Coverage, coverage_of, ranges_text
+from center.store.statements import Database, EventRow, Statements
+
+SEVERITIES = tuple(Severity)  # index = the number in the column `severity`
+_RANK = {severity: rank for rank, severity in enumerate(SEVERITIES)}
+_encoder = msgspec.json.Encoder()
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A frame or state as it arrived, with the gateway that its topic names."""
+
+    name: GatewayName
+    content: Frame | GatewayState
+    retained: bool = False  # kept by the broker: no sign that the gateway is alive now
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one commit did."""
+
+    acknowledgements: list[tuple[GatewayName, Ack]] = field(default_factory=list)
+    stored: int = 0
+    redelivered: int = 0
+    refused: int = 0  # not stored: the epoch has too many gaps
+
+
+@dataclass(slots=True)
+class KnownEpoch:
+    """One epoch's row and coverage as last committed."""
+
+    id: int
+    gateway_id: int
+    coverage: Coverage
+
+
+Known = dict[tuple[GatewayName, str], KnownEpoch]
+
+
+class Batch:
+    """One transaction. Coverage is changed on copies, which the writer takes over after the commit."""
+
+    def __init__(self, database: Database, statements: Statements, known: Known, book: Book, now_ms: int) -> None:
+        self._database = database
+        self._statements = statements
+        self._known = known
+        self._book = book
+        self._now_ms = now_ms
+        self._outcome = Outcome()
+        self._gateways: dict[GatewayName, int] = {}
+        self._heard: set[int] = set()
+        self._rows: list[Callable[[int], EventRow]] = []
+        self._tally: Counter[tuple[str, int]] = Counter()
+        self.touched: Known = {}
+
+    def apply(self, received: Received) -> None:
+        """Count one frame or state."""
+        if isinstance(received.content, Frame):
+            self._frame(received.name, received.content)
+        else:
+            self._state(received.name, received.content)
+        if not received.retained:
+            self._heard.add(self._gateway(received.name))
+
+    def finish(self) -> Outcome:
+        """Write it all; nothing was written before except the names of gateways and epochs."""
+        self._insert()
+        run = self._statements
+        changed = []
+        for (name, epoch), touched in self.touched.items():
+            coverage = touched.coverage
+            changed.append(
+                (
+                    coverage.stored_upto,
+                    coverage.known_upto,
+                    ranges_text(coverage.islands),
+                    ranges_text(coverage.lost),
+                    touched.id,
+                )
+            )
+            self._outcome.acknowledgements.append((name, coverage.acknowledgement(epoch)))
+        run.many("UPDATE epoch SET stored_upto = ?, known_upto = ?, islands = ?, lost = ? WHERE id = ?", changed)
+        run.many("UPDATE gateway SET last_seen_ms = ? WHERE id = ?", [(self._now_ms, i) for i in sorted(self._heard)])
+        run.many(
+            "INSERT INTO tally (type, severity, count) VALUES (?, ?, ?)"
+            " ON CONFLICT (type, severity) DO UPDATE SET count = tally.count + excluded.count",
+            [(*key, count) for key, count in sorted(self._tally.items())],
+        )
+        outcome = self._outcome
+        totals = (("stored", outcome.stored), ("redelivered", outcome.redelivered), ("refused", outcome.refused))
+        run.many(ADD_TO_TOTAL, [total for total in totals if total[1]])
+        return outcome
+
+    def _insert(self) -> None:
+        if not self._rows:
+            return
+        # The number after the last one ever given, not after the highest one left.
+        found = self._statements.rows("SELECT value FROM total WHERE name = 'row'")
+        last = int(found[0][0]) if found else 0
+        rows = [make(number) for number, make in enumerate(self._rows, last + 1)]
+        stored = self._database.insert_events(self._statements, rows)
+        self._statements.many(ADD_TO_TOTAL, [("row", len(rows))])
+        self._outcome.stored += stored
+        self._outcome.redelivered += len(rows) - stored
+
+    def _frame(self, name: GatewayName, frame: Frame) -> None:
+        epoch = self._epoch(name, frame.epoch)
+        for event in frame.events:
+            if epoch.coverage.stores(event.seq):
+                self._outcome.redelivered += 1
+                continue
+            if isinstance(event.data, OutboxLost):
+                # First, and also where there is no room for the event itself: it may melt the gaps that take the room.
+                self._lost(name, event.data)
+            if not epoch.coverage.store(event.seq):
+                self._outcome.refused += 1
+            else:
+                self._take(epoch.id, name, event, frame.simulated)
+
+    def _take(self, epoch_id: int, name: GatewayName, event: Event, simulated: bool) -> None:
+        described = entry(event.data)
+        rank = _RANK[described.severity]
+        about = subject(event.data, name.gateway)
+        place = self._book.of(name, about)
+        data = _encoder.encode(msgspec.structs.asdict(event.data)).decode()
+        self._tally[described.type, rank] += 1
+
+        def row(number: int) -> EventRow:
+            return (
+                number,
+                epoch_id,
+                event.seq,
+                event.time_ms,
+                self._now_ms,
+                event.clock_certain,
+                simulated,
+                described.type,
+                rank,
+                about,
+                data,
+                (place.address or None) if place else None,
+                (place.grid or None) if place else None,
+            )
+
+        self._rows.append(row)
+
+    def _lost(self, name: GatewayName, lost: OutboxLost) -> None:
+        coverage = self._epoch(name, lost.epoch).coverage
+        for first, last in lost.ranges:
+            if 1 <= first <= last <= 1 << 53:
+                coverage.lose(first, last)
+
+    def _state(self, name: GatewayName, state: GatewayState) -> None:
+        gateway_id = self._gateway(name)
+        if not state.online:
+            self._statements.run("UPDATE gateway SET online = ? WHERE id = ?", (False, gateway_id))
+            return
+        self._statements.run(
+            "UPDATE gateway SET online = ?, version = ?, simulated = ? WHERE id = ?",
+            (True, state.version, state.simulated, gateway_id),
+        )
+        if state.epoch is not None:
+            coverage = self._epoch(name, state.epoch).coverage
+            if state.first_seq > 1:  # what was recorded before there was a center was never meant for it
+                coverage.lose(1, state.first_seq - 1)
+            coverage.announce(state.last_seq)
+
+    def _gateway(self, name: GatewayName) -> int:
+        if name not in self._gateways:
+            place = (name.district, name.site, name.gateway)
+            found = self._statements.rows(_FIND_GATEWAY, place)
+            if not found:
+                self._statements.run("INSERT INTO gateway (district, site, gateway) VALUES (?, ?, ?)", place)
+                found = self._statements.rows(_FIND_GATEWAY, place)
+            self._gateways[name] = int(found[0][0])
+        return self._gateways[name]
+
+    def _epoch(self, name: GatewayName, epoch: str) -> KnownEpoch:
+        key = (name, epoch)
+        if key in self.touched:
+            return self.touched[key]
+        if key in self._known:
+            known = self._known[key]
+            found = KnownEpoch(known.id, known.gateway_id, known.coverage.copy())
+            self._gateways[name] = known.gateway_id
+        else:
+            gateway_id = self._gateway(name)
+            rows = self._statements.rows(_FIND_EPOCH, (gateway_id, epoch))
+            if not rows:
+                self._statements.run("INSERT INTO epoch (gateway_id, epoch) VALUES (?, ?)", (gateway_id, epoch))
+                rows = self._statements.rows(_FIND_EPOCH, (gateway_id, epoch))
+            found = KnownEpoch(int(rows[0][0]), gateway_id, coverage_of(*rows[0][1:]))
+        self.touched[key] = found
+        return found
+
+
+ADD_TO_TOTAL = (
+    "INSERT INTO total (name, value) VALUES (?, ?)"
+    " ON CONFLICT (name) DO UPDATE SET value = total.value + excluded.value"
+)
+_FIND_GATEWAY = "SELECT id FROM gateway WHERE district = ? AND site = ? AND gateway = ?"
+_FIND_EPOCH = "SELECT id, stored_upto, known_upto, islands, lost FROM epoch WHERE gateway_id = ? AND epoch = ?"
