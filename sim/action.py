@@ -8,7 +8,7 @@ import msgspec
 
 from sim.errors import ActionError
 from sim.scenario import Card, Scenario, Stranger
-from sim.step import NEEDS, Delay, Digits, Do, Name, Offset, Part, Plate, Probability, Seconds, Step, TimeOfDay
+from sim.step import NEEDS, Delay, Digits, Do, Mode, Name, Offset, Part, Plate, Probability, Seconds, Step, TimeOfDay
 
 
 class Action(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -28,6 +28,7 @@ class Action(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     part: Part | None = None
     offset_s: Offset | None = None
     to: TimeOfDay | None = None
+    mode: Mode | None = None
 
 
 def from_step(step: Step) -> Action:

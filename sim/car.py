@@ -10,6 +10,7 @@ from sim.barrier import Barrier
 from sim.camera import Camera, Picture
 from sim.door import Record
 from sim.errors import ActionError
+from sim.plates import PlateKind, kind_of
 from sim.timeline import Timeline
 
 APPROACH_S = 3.0
@@ -60,15 +61,16 @@ class Lane:
         """Nobody is in the lane."""
         await self.camera.show(lambda: self._scenes.empty_scene(seed=1, **self._size))
 
-    async def visit(self, plate: str, seed: int) -> bool:
-        """One car comes and goes; whether it passed. `seed` makes each visit look different.
+    async def visit(self, plate: str, seed: int, kind: PlateKind | None = None) -> bool:
+        """One car comes and goes; whether it passed. `seed` makes each visit look different; without `kind` the plate
+        looks as its text says.
 
         Raises ActionError for a plate that cannot be drawn.
         """
         async with self._turn:
             self.plate = plate
             try:
-                return await self._visit(plate, seed)
+                return await self._visit(plate, seed, kind or kind_of(plate) or PlateKind.BLUE)
             except ValueError as e:
                 raise ActionError(f"the plate {plate!r} cannot be drawn: {e}") from e
             finally:
@@ -77,9 +79,8 @@ class Lane:
                 self.plate = None
                 await self.show_empty()
 
-    async def _visit(self, plate: str, seed: int) -> bool:
+    async def _visit(self, plate: str, seed: int, kind: PlateKind) -> bool:
         name = self.barrier.name
-        kind = "green" if len(plate) == 8 else "blue"  # GA 36-2018: only new energy plates have eight characters
         self._record("plate.shown", name, plate=plate)
         await self.camera.play(self._scenes.approach(plate, kind, seed=seed, frames=self._frames, **self._size))
         self.barrier.set_loop(True)

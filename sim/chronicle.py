@@ -58,6 +58,25 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "disk.full": ("{at_zh}磁盘已满", "the disk of {at_en} is full"),
     "disk.free": ("{at_zh}磁盘有空间了", "the disk of {at_en} has space again"),
     "clock.jumped": ("时钟被拨动", "the site's clock jumps"),
+    "person.approached": ("{who_zh}走近{at_zh}", "{who_en} walks up to {at_en}"),
+    "person.left": ("{who_zh}离开{at_zh}", "{who_en} walks away from {at_en}"),
+    "network.torn": ("连接在一条消息中间断开", "a connection ends in the middle of a message"),
+    "network.reordering": ("网络扣住一条消息，稍后才送达", "the network holds a message back and delivers it late"),
+    "network.reordered": ("被扣住的消息排在后面送达", "the message that was held back arrives after newer ones"),
+    "disk.readonly": ("{at_zh}磁盘变为只读", "the disk of {at_en} is read-only"),
+    "disk.writable": ("{at_zh}磁盘恢复可写", "the disk of {at_en} can be written again"),
+    "disk.lost": ("{at_zh}丢失全部数据", "{at_en} loses what it has stored"),
+    "clock.alone": ("网关失去时间服务器", "the gateway has no time server"),
+    "clock.synced": ("网关重新与时间服务器同步", "the gateway has a time server again"),
+    "fire.lit": ("消防主机报警", "the fire panel is in alarm"),
+    "fire.cleared": ("消防主机报警解除", "the alarm at the fire panel is over"),
+    "fire-wire.cut": ("通往{at_zh}的消防线被剪断", "the wire from the fire panel to {at_en} is cut"),
+    "fire-wire.bridged": ("{at_zh}的消防端子被短接", "the fire terminals of {at_en} are bridged"),
+    "fire-wire.mended": ("通往{at_zh}的消防线已修复", "the wire from the fire panel to {at_en} is mended"),
+    "person.leaves": ("有人在{at_zh}内侧拉门", "somebody pulls {at_en} from inside"),
+    "door.held-fast": ("{at_zh}拉不开", "{at_en} does not open"),
+    "operation.done": ("现场人员的操作已执行", "an operator on site: done"),
+    "operation.refused": ("现场人员的操作被拒绝", "an operator on site: refused"),
     "node.ready": ("{at_zh}节点就绪", "the node of {at_en} is ready"),
 }
 
@@ -66,7 +85,9 @@ FAULTS: tuple[str, ...] = (
     *("node.cut", "node.returned", "bus.noisy", "bus.quiet", "bus.collided", "bus.unplugged", "bus.plugged"),
     *("network.stopped", "network.split", "network.stalled", "network.one-way", "network.slow"),
     *("network.duplicating", "network.restored", "power.cut", "power.returned", "disk.full", "disk.free"),
-    "clock.jumped",
+    *("network.torn", "network.reordering", "network.reordered", "disk.readonly", "disk.writable", "disk.lost"),
+    *("fire.lit", "fire.cleared", "fire-wire.cut", "fire-wire.bridged", "fire-wire.mended"),
+    *("clock.jumped", "clock.alone", "clock.synced"),
 )
 
 _log = log.get("sim.world")

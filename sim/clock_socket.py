@@ -7,12 +7,10 @@ import contextlib
 import json
 from datetime import datetime, timedelta
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from sim.errors import SimError
 
 SOCKET = "clock.sock"
-ZONE = ZoneInfo("Asia/Shanghai")  # as zhian.site_files writes it into gateway.toml
 MAX_CONNECTIONS = 16
 
 
@@ -26,10 +24,11 @@ def offset_until(time_of_day: str, now: datetime) -> float:
 
 
 class ClockServer:
-    """The site's clock as an offset against the machine's."""
+    """The site's clock as an offset against the machine's, and whether a time server confirms it."""
 
-    def __init__(self, path: Path, offset_s: float) -> None:
+    def __init__(self, path: Path, offset_s: float, *, synced: bool = True) -> None:
         self.offset_s = offset_s
+        self.synced = synced
         self._path = path
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
@@ -57,6 +56,12 @@ class ClockServer:
         for writer in self._writers:
             self._tell(writer)
 
+    def sync(self, *, synced: bool) -> None:
+        """From now on a time server confirms the clock, or none does."""
+        self.synced = synced
+        for writer in self._writers:
+            self._tell(writer)
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._writers) >= MAX_CONNECTIONS:
             writer.close()
@@ -72,4 +77,5 @@ class ClockServer:
             writer.close()
 
     def _tell(self, writer: asyncio.StreamWriter) -> None:
-        writer.write(json.dumps({"op": "clock", "offset_ms": round(self.offset_s * 1000)}).encode() + b"\n")
+        message = {"op": "clock", "offset_ms": round(self.offset_s * 1000), "synced": self.synced}
+        writer.write(json.dumps(message).encode() + b"\n")

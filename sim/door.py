@@ -8,7 +8,7 @@ from collections.abc import Callable
 from sim.pins.board import Board
 from sim.timeline import Scheduled, Timeline
 
-INPUTS = ("contact", "rex", "tamper")
+INPUTS = ("contact", "rex", "tamper", "fire")
 OUTPUTS = ("relay",)
 REX_PRESS_MS = 300.0
 REACTION_MS = (350.0, 800.0)  # from hearing the lock to pulling the door
@@ -18,7 +18,8 @@ Record = Callable[..., None]  # record(kind, subject, **details)
 
 
 class Door:
-    """Fail-secure: the lock holds unless its relay is energised. From inside, the button asks for release.
+    """The lock holds unless its relay is energised; a fail-safe one lets go when its supply is cut, too. From inside,
+    the button asks for release.
 
     Who wants to pass waits (`wait_to_pass`): when the lock is released they pull, after a moment; when the reader turns
     red, or nothing happens for PATIENCE_MS, they leave. With nobody waiting a released door stays closed.
@@ -30,6 +31,7 @@ class Door:
         self.name = name
         self.board = board
         self.released = False
+        self.supply_cut = False
         self.open = False
         self.case_open = False
         self.led = "off"
@@ -41,6 +43,8 @@ class Door:
         self._patience: Scheduled | None = None
         self._pull: Scheduled | None = None
         self._held_until_ms = 0.0
+        self._energised = False
+        board.set_contact("fire", closed=True, bounce=False)
         board.set_contact("contact", closed=True, bounce=False)
         board.listen("relay", self._relay)
         board.on_indicator = self._indicate
@@ -66,6 +70,16 @@ class Door:
         self._timeline.call_later(REX_PRESS_MS, lambda: self.board.set_contact("rex", closed=False))
         self.wait_to_pass()
 
+    def leave(self) -> None:
+        """Somebody inside pulls the door, without the button: it opens unless the lock holds it."""
+        self._record("person.leaves", self.name)
+        self._pull_soon()
+
+    def cut_supply(self, *, cut: bool) -> None:
+        """The current of a fail-safe lock is interrupted, or flows again."""
+        self.supply_cut = cut
+        self._lock_moves()
+
     def force(self) -> bool:
         """Somebody breaks the door open. False when it is open already."""
         if self.open:
@@ -88,7 +102,14 @@ class Door:
         return True
 
     def _relay(self, level: int) -> None:
-        self.released = bool(level)
+        self._energised = bool(level)
+        self._lock_moves()
+
+    def _lock_moves(self) -> None:
+        released = self._energised or self.supply_cut
+        if released == self.released:
+            return
+        self.released = released
         self._record("lock.released" if self.released else "lock.locked", self.name)
         if self.released and self.somebody_waits:
             self._pull_soon()

@@ -12,10 +12,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from sim import lock_expectations
 from sim.errors import ExpectationError
+from sim.facts import limit_ms as _limit_ms
+from sim.facts import steps as _steps
+from sim.facts import times as _times
 
 Record = Mapping[str, Any]
 
+EXACT_MS = 0.01  # virtual time counts microseconds
 _NAME = r"[a-z0-9-]{1,32}"
 _TIME = r"(?P<time>\d+(?:\.\d+)?) ?(?P<unit>ms|s)"
 _STEP = rf"step (?P<step>{_NAME})"
@@ -94,7 +99,7 @@ def _reason(event: Record) -> object:
     data = event.get("data")
     if not isinstance(data, Mapping):
         return None
-    return data.get("reason") or data.get("cause")
+    return data.get("reason") or data.get("cause") or data.get("path")
 
 
 def _counted(found: int, near: Sequence[Record], type_: str, events: Sequence[Record]) -> str:
@@ -149,6 +154,17 @@ def _within(groups: Mapping[str, Any], facts: Sequence[Record], _: Sequence[Reco
     return ok, f"{kind} of {portal} after step {groups['step']}: {', '.join(seen)}"
 
 
+def _exactly(groups: Mapping[str, Any], facts: Sequence[Record], _: Sequence[Record]) -> tuple[bool, str]:
+    kind, portal, wanted_ms = _DONE[groups["done"]], groups["portal"], _limit_ms(groups)
+    steps = _steps(facts, groups["step"])
+    if not steps:
+        return False, f"step {groups['step']} never happened"
+    first = [next((t - begun_ms for t in _times(facts, kind, portal) if t >= begun_ms), None) for begun_ms in steps]
+    seen = ", ".join("never" if t is None else f"{t:g} ms" for t in first)
+    ok = all(t is not None and abs(t - wanted_ms) < EXACT_MS for t in first)
+    return ok, f"{kind} of {portal} after step {groups['step']}: {seen}"
+
+
 def _stayed(groups: Mapping[str, Any], facts: Sequence[Record], _: Sequence[Record]) -> tuple[bool, str]:
     portal, limit_ms = groups["portal"], _limit_ms(groups)
     kind = _LEFT[groups["state"]]
@@ -183,18 +199,6 @@ def _between(groups: Mapping[str, Any], facts: Sequence[Record], _: Sequence[Rec
 def _never(groups: Mapping[str, Any], facts: Sequence[Record], _: Sequence[Record]) -> tuple[bool, str]:
     times = _times(facts, "arm.struck", groups["portal"])
     return not times, f"struck {len(times)} times" if times else "never"
-
-
-def _limit_ms(groups: Mapping[str, Any]) -> float:
-    return float(groups["time"]) * (1000 if groups["unit"] == "s" else 1)
-
-
-def _steps(facts: Sequence[Record], step: str) -> list[float]:
-    return _times(facts, "step", step)
-
-
-def _times(facts: Sequence[Record], kind: str, subject: str) -> list[float]:
-    return sorted(float(f["t_ms"]) for f in facts if f.get("kind") == kind and f.get("subject") == subject)
 
 
 def _around(facts: Sequence[Record], portal: str, begun_ms: float) -> str:
@@ -240,6 +244,14 @@ def _repeated(groups: Mapping[str, Any], facts: Sequence[Record], _: Sequence[Re
     return found >= int(groups["count"]), f"{found} repeated"
 
 
+_DISTURBED = {"tore": "network.torn", "reordered": "network.reordered"}
+
+
+def _disturbed(groups: Mapping[str, Any], facts: Sequence[Record], _: Sequence[Record]) -> tuple[bool, str]:
+    found = sum(f.get("kind") == _DISTURBED[groups["did"]] for f in facts)
+    return found >= int(groups["count"]), f"{found} {groups['did']}"
+
+
 def _done(_: Mapping[str, Any], facts: Sequence[Record], __: Sequence[Record]) -> tuple[bool, str]:
     failed = [f for f in facts if f.get("kind") in ("step.failed", "action.failed")]
     if failed:
@@ -256,14 +268,14 @@ class Form:
     judge: Callable[[Mapping[str, Any], Sequence[Record], Sequence[Record]], tuple[bool, str]]
 
 
-_REASON = r"(?: with (?:reason|cause) (?P<reason>[a-z0-9-]{1,48}))?"
+_REASON = r"(?: with (?:reason|cause|path) (?P<reason>[a-z0-9-]{1,48}))?"
 _CLOCK = r"(?: with clock (?P<clock>synced|uncertain))?"
 _EVENT = rf"events? (?P<type>[a-z]+\.[a-z-]+)(?: (?:at|of) (?P<subject>{_NAME}))?{_REASON}{_CLOCK}"
 
 FORMS: tuple[Form, ...] = (
     Form(
         "'exactly 1 event access.granted at lobby' (or 'at least', 'at most', and 'with reason revoked', "
-        "'with cause crash', 'with clock uncertain')",
+        "'with cause crash', 'with path node-input', 'with clock uncertain')",
         re.compile(rf"(?P<how>exactly|at least|at most) (?P<count>\d{{1,6}}) {_EVENT}"),
         _count,
     ),
@@ -272,6 +284,11 @@ FORMS: tuple[Form, ...] = (
         "'lobby unlocked within 1000 ms of step lin-card' (or locked, opened, closed)",
         re.compile(rf"(?P<portal>{_NAME}) (?P<done>unlocked|locked|opened|closed) within {_TIME} of {_STEP}"),
         _within,
+    ),
+    Form(
+        "'lobby locked exactly 5 s after step lin-card' (on virtual time)",
+        re.compile(rf"(?P<portal>{_NAME}) (?P<done>unlocked|locked|opened|closed) exactly {_TIME} after {_STEP}"),
+        _exactly,
     ),
     Form(
         "'arm north-gate raised within 8 s of step wang-car' (or lowered)",
@@ -295,6 +312,23 @@ FORMS: tuple[Form, ...] = (
         ),
         _between,
     ),
+    Form(
+        "'lobby released within 200 ms of step fire' (it is or gets so; or 'every fire door')",
+        re.compile(rf"(?:every fire door|(?P<portal>{_NAME})) released within {_TIME} of {_STEP}"),
+        lock_expectations.released,
+    ),
+    Form(
+        "'lobby stayed released from step fire to step reset' (or 'every fire door')",
+        re.compile(
+            rf"(?:every fire door|(?P<portal>{_NAME})) stayed released from {_STEP} to step (?P<step_until>{_NAME})"
+        ),
+        lock_expectations.stayed_released,
+    ),
+    Form(
+        "'step reset was done' (or refused): what an operator on site asked of the gateway",
+        re.compile(rf"{_STEP} was (?P<answer>done|refused)"),
+        lock_expectations.operated,
+    ),
     Form("'arm north-gate never struck a car'", re.compile(rf"arm (?P<portal>{_NAME}) never struck a car"), _never),
     Form("'no event was lost or stored twice'", re.compile("no event was lost or stored twice"), _complete),
     Form("'the center has everything made'", re.compile("the center has everything made"), _everything),
@@ -302,6 +336,11 @@ FORMS: tuple[Form, ...] = (
         "'the network repeated at least 2 messages'",
         re.compile(r"the network repeated at least (?P<count>\d{1,6}) messages?"),
         _repeated,
+    ),
+    Form(
+        "'the network tore at least 1 message' (or reordered)",
+        re.compile(r"the network (?P<did>tore|reordered) at least (?P<count>\d{1,6}) messages?"),
+        _disturbed,
     ),
     Form("'every action was done'", re.compile("every action was done"), _done),
 )

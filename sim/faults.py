@@ -6,12 +6,13 @@ from collections.abc import Callable, Coroutine, Mapping
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sim import network as networks
 from sim.action import Action
 from sim.bus import Bus
 from sim.clock_socket import SOCKET as CLOCK_SOCKET
-from sim.clock_socket import ZONE, ClockServer, offset_until
+from sim.clock_socket import ClockServer, offset_until
 from sim.errors import ActionError, SimError
 from sim.network import Network
 from sim.power import SOCKET as POWER_SOCKET
@@ -43,10 +44,11 @@ class Faults:
         ends = networks.read(run_dir / networks.FILE)
         self.network = Network(ends, record) if ends is not None else None
         self.power = PowerSwitches(run_dir / POWER_SOCKET)
+        self._zone = ZoneInfo(scenario.timezone)
         offset_s = scenario.start_clock_offset_s
         if scenario.start_clock_at is not None:
-            offset_s = offset_until(scenario.start_clock_at, self._local_time(ZONE))
-        self.clock = ClockServer(run_dir / CLOCK_SOCKET, offset_s)
+            offset_s = offset_until(scenario.start_clock_at, self._local_time(self._zone))
+        self.clock = ClockServer(run_dir / CLOCK_SOCKET, offset_s, synced=scenario.start_clock_synced)
         self._disturbances = 0
 
     async def start(self) -> None:
@@ -72,12 +74,23 @@ class Faults:
         elif action.do in ("cut_power", "return_power"):
             return self._power(str(action.part), on=action.do == "return_power")
         elif action.do in ("disk_full", "disk_free"):
-            return self._disk(full=action.do == "disk_full")
+            return self._disk(action.part or "core", full=action.do == "disk_full")
+        elif action.do in ("disk_readonly", "disk_writable"):
+            return self._read_only(on=action.do == "disk_readonly")
+        elif action.do == "broker_disk_lost":
+            return self._lose_disk("broker")
+        elif action.do in ("time_server_lost", "time_server_back"):
+            self.clock.sync(synced=action.do == "time_server_back")
+            self._record("clock.synced" if self.clock.synced else "clock.alone", "gateway")
         elif action.do == "clock_jump":
             self._jump(action.offset_s or 0.0)
+        elif action.do == "clock_shift":
+            self._jump(self.clock.offset_s + (action.offset_s or 0.0))
         elif action.do == "clock_set":
             offset_s = self.clock.offset_s
-            self._jump(offset_s + offset_until(str(action.to), self._local_time(ZONE) + timedelta(seconds=offset_s)))
+            self._jump(
+                offset_s + offset_until(str(action.to), self._local_time(self._zone) + timedelta(seconds=offset_s))
+            )
         return None
 
     def _wire(self, action: Action, bus: Bus) -> None:
@@ -124,18 +137,31 @@ class Faults:
             details["delay_ms"] = action.delay_ms
         elif action.do == "network_duplicate":
             network.duplicate()
+        elif action.do == "network_tear":
+            network.tear()
+        elif action.do == "network_reorder":
+            network.reorder()
         else:
-            details["repeated"] = network.repeated
+            details |= {"repeated": network.repeated, "torn": network.torn, "late": network.late}
             await _told(network.restore())
-        self._record(NETWORK_FACTS[action.do], "network", **details)
+        if fact := NETWORK_FACTS.get(action.do):
+            self._record(fact, "network", **details)
 
     async def _power(self, part: str, *, on: bool) -> None:
         await self.power.switch(part, on=on)
         self._record("power.returned" if on else "power.cut", part)
 
-    async def _disk(self, *, full: bool) -> None:
-        await self.power.disk(full=full)
-        self._record("disk.full" if full else "disk.free", "core")
+    async def _disk(self, part: str, *, full: bool) -> None:
+        await self.power.disk(part, full=full)
+        self._record("disk.full" if full else "disk.free", part)
+
+    async def _read_only(self, *, on: bool) -> None:
+        await self.power.read_only(on=on)
+        self._record("disk.readonly" if on else "disk.writable", "core")
+
+    async def _lose_disk(self, part: str) -> None:
+        await self.power.lose_disk(part)
+        self._record("disk.lost", part)
 
     def snapshot(self) -> dict[str, Any]:
         """What is broken now, for the page."""
@@ -146,14 +172,16 @@ class Faults:
                 "mode": network.mode if network is not None else "none",
                 "delay_ms": network.delay_ms if network is not None else 0,
                 "duplicating": network is not None and network.duplicating,
+                "holding": network is not None and network.holding,
             },
             "parts": [
                 {"name": part, "power": "off" if part in self.power.off else "on"}
                 for part in PARTS
                 if part != "vision" or self._scenario.camera
             ],
-            "disk": "full" if self.power.disk_full else "free",
+            "disks": [{"name": part, "state": state} for part, state in sorted(self.power.disks.items())],
             "clock_offset_s": round(self.clock.offset_s, 3),
+            "clock_synced": self.clock.synced,
         }
 
 
@@ -164,6 +192,7 @@ NETWORK_FACTS = {
     "network_one_way": "network.one-way",
     "network_slow": "network.slow",
     "network_duplicate": "network.duplicating",
+    "network_reorder": "network.reordering",  # network.torn and network.reordered are told when they happen
     "network_restore": "network.restored",
 }
 

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -26,6 +27,9 @@ MAX_REPEATS = 10_000  # packets sent twice in one world
 CHUNK = 16 * 1024
 IN_TRANSIT = 64  # chunks on their way when the network is slow; then the sender waits, as with a full window
 PUBLISH, DUP, QOS = 3, 0x08, 0x06  # MQTT 3.1.1, 2.2 and 3.3.1
+LATE_AFTER = 2  # PUBLISH packets of a later connection that overtake the one that is held back
+LATE_ID = b"\xff\xf0"  # packet identifier of the late one: the client is not using it
+LATE_ACK = b"\x40\x02" + LATE_ID  # PUBACK that the client does not wait for
 
 Mode = Literal["up", "stopped", "split", "stalled", "one-way"]
 Record = Callable[..., None]
@@ -55,6 +59,14 @@ def write(path: Path, ends: Ends) -> None:
     path.write_text(json.dumps({"listen": ends.listen, "broker": ends.broker}) + "\n", "ascii")
 
 
+@dataclass(slots=True)
+class _Line:
+    """One connection of the gateway: what has passed, and whether it ends here."""
+
+    passed: int = 0  # PUBLISH packets with QoS 1
+    ends: bool = False
+
+
 class Network:
     """One relay. Construct, `start`, then change what the line does; `close` ends every connection."""
 
@@ -63,6 +75,11 @@ class Network:
         self.delay_ms = 0
         self.duplicating = False
         self.repeated = 0  # packets that were sent twice
+        self.torn = 0  # connections that ended in the middle of a packet
+        self.late = 0  # packets that arrived after newer ones
+        self._tearing = False
+        self._reordering = False
+        self._held: bytes | None = None
         self._ends = ends
         self._record = record
         self._server: asyncio.Server | None = None
@@ -103,11 +120,25 @@ class Network:
         """Each PUBLISH of the gateway with QoS 1 arrives twice."""
         self.duplicating = True
 
+    @property
+    def holding(self) -> bool:
+        """Whether a packet is, or will be, held back."""
+        return self._reordering or self._held is not None
+
+    def tear(self) -> None:
+        """The gateway's next PUBLISH with QoS 1 arrives half, then the connection ends."""
+        self._tearing = True
+
+    def reorder(self) -> None:
+        """The gateway's next PUBLISH with QoS 1 is held back and its connection ends; the packet arrives, as a
+        duplicate, after LATE_AFTER newer ones of a later connection."""
+        self._reordering = True
+
     async def restore(self) -> None:
         """All is well. What a stalled line held arrives now; a one-way one lost its answers and is reset."""
         if self.mode == "one-way":
             self._cut()
-        self.delay_ms, self.duplicating = 0, False
+        self.delay_ms, self.duplicating, self._tearing, self._reordering = 0, False, False, False
         if self._server is None:
             await self._listen()
         self._set("up")
@@ -154,9 +185,10 @@ class Network:
             writer.transport.abort()
             raise
         self._record("link.made", "network")
+        line = _Line()
         ways = {
-            asyncio.create_task(self._carry(lambda: self._packet(reader), far_writer, self._up)),
-            asyncio.create_task(self._carry(lambda: far_reader.read(CHUNK), writer, self._down)),
+            asyncio.create_task(self._carry(lambda: self._from_gateway(reader, line), far_writer, self._up)),
+            asyncio.create_task(self._carry(lambda: self._from_broker(far_reader), writer, self._down)),
         }
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -201,6 +233,36 @@ class Network:
             giving.cancel()
             await asyncio.gather(giving, return_exceptions=True)
 
+    async def _from_broker(self, reader: asyncio.StreamReader) -> bytes:
+        """What the broker says, but for the answer to a packet that the gateway does not know of."""
+        while data := await reader.read(CHUNK):
+            # An answer of four bytes comes whole on loopback.
+            if (left := data.replace(LATE_ACK, b"") if self.late else data) != b"":
+                return left
+        return b""
+
+    async def _from_gateway(self, reader: asyncio.StreamReader, line: _Line) -> bytes:
+        """The gateway's next packet as it arrives: whole, twice, half, or never. b"" where the connection ends."""
+        packet = b"" if line.ends else await self._packet(reader)
+        if not _is_publish(packet):
+            return packet
+        if self._tearing:
+            self._tearing, line.ends = False, True
+            self.torn += 1
+            self._record("network.torn", "network", bytes=len(packet) // 2, of=len(packet))
+            return packet[: len(packet) // 2]
+        if self._reordering:
+            self._reordering, line.ends = False, True
+            self._held = packet
+            return b""
+        line.passed += 1
+        if self._held is not None and line.passed >= LATE_AFTER:
+            late, self._held = _under_another_id(self._held), None
+            self.late += 1
+            self._record("network.reordered", "network", bytes=len(late))
+            return packet + late
+        return packet
+
     async def _packet(self, reader: asyncio.StreamReader) -> bytes:
         """The gateway's next MQTT packet, twice where packets are duplicated. b"" for what is no MQTT."""
         head = await reader.readexactly(1)
@@ -225,10 +287,18 @@ class Network:
         return packet
 
     def _is_repeated(self, packet: bytes) -> bool:
-        return (
-            self.duplicating
-            and packet[0] >> 4 == PUBLISH
-            and packet[0] & QOS == 0x02
-            and len(packet) <= MAX_REPEATED
-            and self.repeated < MAX_REPEATS
-        )
+        return self.duplicating and _is_publish(packet) and len(packet) <= MAX_REPEATED and self.repeated < MAX_REPEATS
+
+
+def _is_publish(packet: bytes) -> bool:
+    """Whether it is a PUBLISH with QoS 1."""
+    return bool(packet) and packet[0] >> 4 == PUBLISH and packet[0] & QOS == 0x02
+
+
+def _under_another_id(packet: bytes) -> bytes:
+    """The PUBLISH as a duplicate with the identifier LATE_ID (MQTT 3.1.1, 3.3.2)."""
+    start = 2
+    while packet[start - 1] & 0x80:  # the length goes on
+        start += 1
+    at = start + 2 + int.from_bytes(packet[start : start + 2], "big")  # behind the topic
+    return bytes((packet[0] | DUP,)) + packet[1:at] + LATE_ID + packet[at + 2 :]

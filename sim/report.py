@@ -37,6 +37,8 @@ li:first-child{border-top:0} .seen{color:#52606d;font-size:.9375rem}
 table{border-collapse:collapse;width:100%}
 td,th{text-align:left;padding:6px 10px 6px 0;border-top:1px solid #e6eaee;vertical-align:top}
 tr:first-child>*{border-top:0} .num{font-variant-numeric:tabular-nums} .box{overflow-x:auto}
+.box{max-width:100%;overscroll-behavior-x:contain} .swipe{display:none}
+@media (max-width:820px){.swipe{display:block}}
 .picture{display:block;min-width:760px;width:100%;height:auto;font:12px system-ui,"Noto Sans CJK SC",sans-serif}
 .tick{stroke:#e6eaee} .lane{stroke:#d3dae1} .time,.label{fill:#52606d} .time{text-anchor:middle;font-size:11px}
 .place{font-weight:650;font-size:13px} .path{fill:none;stroke:#8ba3b8;stroke-width:1}
@@ -70,12 +72,16 @@ class Run:
     acked: Sequence[tuple[int, int]] = field(default=())
 
 
-def html(runs: Sequence[Run]) -> str:
-    """The whole document."""
+def html(runs: Sequence[Run], took_s: float | None = None) -> str:
+    """The whole document. `took_s`: the time on the clock, where runs went side by side less than their sum."""
     failed = sum(not run.outcome["ok"] for run in runs)
     verdict = _verdict(not failed) if runs else ""
     body = [f'<div class="head"><h1>zhian · 智安 — scenario report 场景报告</h1>{verdict}</div>']
-    body.append(f'<p class="soft">runs 运行: {len(runs)}, failed 失败: {failed}</p>')
+    sum_s = sum(float(run.outcome.get("seconds", 0)) for run in runs)
+    clock = "" if took_s is None else f", on the clock 总用时: {took_s:.0f} s"
+    body.append(
+        f'<p class="soft">runs 运行: {len(runs)}, failed 失败: {failed}, sum of runs 累计: {sum_s:.0f} s{clock}</p>'
+    )
     if len(runs) > 1:
         body.append(_summary(runs))
     body += [_run(n, run) for n, run in enumerate(runs, 1)]
@@ -171,7 +177,9 @@ def _run(number: int, run: Run) -> str:
     if run.facts:
         parts.append('<h3>Timeline 时间线</h3><p class="soft">Acknowledgements are looked for five times a second. ')
         parts.append("Red lines: something was broken or mended. 红线：注入或解除故障。</p>")
-        parts.append(f'<div class="box">{report_picture.draw(run.facts, run.events, run.acked, run.places)}</div>')
+        parts.append('<p class="soft swipe">Wider than this screen: swipe the picture. 左右滑动看全图。</p>')
+        picture = report_picture.draw(run.facts, run.events, run.acked, run.places)
+        parts.append(f'<div class="box" tabindex="0" role="group" aria-label="Timeline 时间线">{picture}</div>')
         parts.append(_everything(run))
     parts.append(_trouble(o))
     return "".join([*parts, "</section>"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, field
 
@@ -13,11 +13,20 @@ from runtime.toml_file import Table
 from runtime.toml_file import load as load_table
 from sim import expectations
 from sim.errors import ExpectationError
-from sim.step import KEYS, NEEDS, Digits, Name, Offset, Plate, Seconds, Step
+from sim.plates import PlateKind, can_say, kind_of
+from sim.step import KEYS, NEEDS, Digits, Moment, Name, Offset, Plate, Seconds, Step
 from sim.step import TimeOfDay as ClockTime
 
 Pin = Annotated[int, Meta(ge=2, le=27)]  # BCM numbers on the 40-pin header
 TimeOfDay = Annotated[str, Meta(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)(?!\n)$")]
+
+
+LocalTime = Annotated[str, Meta(pattern=r"^20[0-9]{2}-[01][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9](?!\n)$")]
+REAL_S = 600  # what a scenario with processes may last
+VIRTUAL = (
+    "present_card", "enter_pin", "press_rex", "leave", "force_door", "hold_door",
+    "set_mode", "lockdown", "end_lockdown",
+)  # fmt: skip
 
 
 class Label(Table):
@@ -39,7 +48,7 @@ class Door(Table):
 
     `reader` is the node's name (its files, its pins and its OSDP device), `address` its OSDP address on `bus`.
     `pin = true`: a card needs its holder's PIN here. `unlock_s` and `held_open_s` are the gateway's settings;
-    `closer_s` is how long the door closer takes.
+    `closer_s` is how long the door closer takes. `fire`: how the fire panel releases it without bus and gateway.
     """
 
     name: Name
@@ -51,6 +60,9 @@ class Door(Table):
     held_open_s: Seconds = 30.0
     closer_s: Seconds = 2.0
     pin: bool = False
+    camera: Name | None = None  # looks at whoever stands there
+    fire: Literal["none", "node-input", "supply"] = "none"
+    escape_route: bool = False
 
 
 class BarrierPins(Table):
@@ -110,14 +122,24 @@ class Card(Table):
     state: Literal["active", "revoked", "expired"] = "active"
 
 
+class Code(Table):
+    """A one-time code that is typed at a keypad, good for `uses` entries."""
+
+    digits: Digits
+    uses: Annotated[int, Meta(ge=1, le=100)] = 1
+    state: Literal["active", "revoked", "expired"] = "active"
+
+
 class Holder(Table):
-    """Somebody the site's policy knows."""
+    """Somebody the site's policy knows. `duress_pin` opens like `pin` and calls for help."""
 
     id: Name
     name: Label
     group: Name
     cards: tuple[Card, ...] = ()
     pin: Digits | None = None
+    duress_pin: Digits | None = None
+    codes: tuple[Code, ...] = ()
     plates: tuple[Plate, ...] = ()
 
 
@@ -130,6 +152,34 @@ class Stranger(Table):
     plates: tuple[Plate, ...] = ()
 
 
+class FirePanel(Table):
+    """Where the panel's relay is wired to the gateway, if it is: the second path to every door on the fire list."""
+
+    gateway_pin: Pin | None = None
+
+
+class Vehicle(Table):
+    """The kind of a plate where its text alone does not say it: what blue says, yellow may say in one row or two."""
+
+    plate: Plate
+    kind: PlateKind
+
+
+class Crowd(Table):
+    """`count` people of `group` with a card each, who come to `door` one after another: only on virtual time.
+
+    They are called `<id>-1`, `<id>-2`, ...; the n-th presents the card at `at_s` + (n - 1) * `every_s`.
+    """
+
+    id: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,24}(?!\n)$")]
+    name: Label
+    group: Name
+    door: Name
+    count: Annotated[int, Meta(ge=1, le=5000)]
+    at_s: Moment
+    every_s: Seconds
+
+
 class Expect(Table):
     """A sentence that must be true afterwards; sim/expectations.py has the grammar."""
 
@@ -137,18 +187,21 @@ class Expect(Table):
 
 
 class Scenario(Table):
-    """The whole file. `max_speed` above 1 only where no node, camera or broker takes part.
+    """The whole file. `max_speed` above 1: no process takes part; it is run on virtual time (`is_virtual`), which
+    begins at `start_at`, may last up to 31 days, and has doors only.
 
     The site's clock is right unless it starts `start_clock_offset_s` off, or at the next `start_clock_at` local time.
     """
 
     name: Name
     title: Label
-    duration_s: Seconds
+    duration_s: Moment
     seed: Annotated[int, Meta(ge=0, lt=1 << 32)] = 1
-    max_speed: Annotated[float, Meta(ge=1, le=1000)] = 1.0
+    max_speed: Annotated[float, Meta(ge=1, le=1_000_000)] = 1.0
+    start_at: LocalTime | None = None
     start_clock_offset_s: Offset = 0.0
     start_clock_at: ClockTime | None = None
+    start_clock_synced: bool = True
     bus: tuple[Bus, ...] = ()
     door: tuple[Door, ...] = ()
     barrier: tuple[Barrier, ...] = ()
@@ -156,6 +209,14 @@ class Scenario(Table):
     group: tuple[Group, ...] = ()
     holder: tuple[Holder, ...] = ()
     stranger: tuple[Stranger, ...] = ()
+    crowd: tuple[Crowd, ...] = ()
+    vehicle: tuple[Vehicle, ...] = ()
+    fire_panel: FirePanel = FirePanel()
+    gateway: bool = True  # False: nobody ever installed one, the nodes are alone
+    timezone: Literal["Asia/Shanghai", "Asia/Urumqi", "Asia/Tokyo", "Europe/Berlin", "America/New_York", "UTC"] = (
+        "Asia/Shanghai"
+    )
+    policy: dict[str, Any] = field(default_factory=dict)  # merged into the policy that is generated from the cast
     step: tuple[Step, ...] = ()
     expect: tuple[Expect, ...] = ()
 
@@ -163,6 +224,16 @@ class Scenario(Table):
     def people(self) -> tuple[Holder | Stranger, ...]:
         """Everybody in the cast."""
         return (*self.holder, *self.stranger)
+
+    @property
+    def is_virtual(self) -> bool:
+        """Whether it is played on virtual time, without processes."""
+        return self.max_speed > 1
+
+    def plate_kind(self, plate: str) -> PlateKind:
+        """How a plate of the cast looks."""
+        given = next((vehicle.kind for vehicle in self.vehicle if vehicle.plate == plate), None)
+        return given or kind_of(plate) or PlateKind.BLUE
 
 
 def load(path: Path) -> Scenario:
@@ -202,7 +273,10 @@ class _Check:
         self.doors()
         self.barriers()
         self.cast()
+        self.plates()
         self.clock()
+        self.time()
+        self.fire()
         self.steps()
         self.expectations()
 
@@ -239,6 +313,18 @@ class _Check:
                 if pin in used:
                     self.fail(key, f"pin {pin} is already {used[pin]}; wire one thing to a pin")
                 used[pin] = key
+        pin = self.s.fire_panel.gateway_pin
+        if pin in used:
+            self.fail("fire_panel.gateway_pin", f"pin {pin} is already {used[pin]}; wire one thing to a pin")
+
+    def fire(self) -> None:
+        for i, door in enumerate(self.s.door):
+            if door.escape_route and door.fire == "none":
+                self.fail(f"door[{i}].fire", 'an escape route needs a hard path; say "node-input" or "supply"')
+        wired = [d.name for d in self.s.door if d.fire != "none"]
+        for i, step in enumerate(self.s.step):
+            if step.do.endswith("_fire_wire") and step.door is not UNSET:
+                self.refers(f"step[{i}].door", step.door, wired)
 
     def cast(self) -> None:
         s = self.s
@@ -252,9 +338,50 @@ class _Check:
                 if card.number >= 1 << card.bits:
                     self.fail(f"card {card.id}", f"{card.number} does not fit into {card.bits} bits; correct either")
 
+    def plates(self) -> None:
+        s = self.s
+        cast = [plate for person in s.people for plate in person.plates]
+        for plate in cast:
+            if kind_of(plate) is None:
+                self.fail(f"plate {plate}", "no kind of plate says this; sim/plates.py has the forms, correct it")
+        self.once("vehicle.plate", [v.plate for v in s.vehicle])
+        for i, vehicle in enumerate(s.vehicle):
+            self.refers(f"vehicle[{i}].plate", vehicle.plate, cast)
+            if not can_say(vehicle.kind, vehicle.plate):
+                self.fail(
+                    f"vehicle[{i}].kind", f"{vehicle.plate} cannot stand on a {vehicle.kind} plate; correct either"
+                )
+        views = [d.camera for d in s.door if d.camera is not None] + [b.camera for b in s.barrier]
+        self.once("camera of a door or a barrier", views)
+        for i, door in enumerate(s.door):
+            if door.camera is not None:
+                self.refers(f"door[{i}].camera", door.camera, [c.name for c in s.camera])
+
     def clock(self) -> None:
         if self.s.start_clock_at is not None and self.s.start_clock_offset_s:
             self.fail("start_clock_at", "there is start_clock_offset_s too; keep one of them")
+
+    def time(self) -> None:
+        """Real time and virtual time allow different things."""
+        s = self.s
+        if not s.is_virtual:
+            if s.duration_s > REAL_S:
+                self.fail("duration_s", f"{s.duration_s:g} is more than {REAL_S} s; only virtual time takes longer")
+            for key, given in (("start_at", s.start_at), ("crowd", s.crowd)):
+                if given:
+                    self.fail(key, "only a scenario on virtual time has it; set max_speed above 1 or remove it")
+            return
+        for key, given in (("camera", s.camera), ("barrier", s.barrier)):
+            if given:
+                self.fail(key, "virtual time has doors only; set max_speed = 1 or remove it")
+        for i, step in enumerate(s.step):
+            if step.do not in VIRTUAL:
+                self.fail(f"step[{i}].do", f"{step.do} needs processes; set max_speed = 1 or use one of {VIRTUAL}")
+        for i, crowd in enumerate(s.crowd):
+            self.refers(f"crowd[{i}].group", crowd.group, [g.name for g in s.group])
+            self.refers(f"crowd[{i}].door", crowd.door, [d.name for d in s.door])
+            if crowd.at_s + (crowd.count - 1) * crowd.every_s > s.duration_s:
+                self.fail(f"crowd[{i}]", f"the last one comes after duration_s = {s.duration_s:g}; correct either")
 
     def steps(self) -> None:
         people = {person.id: person for person in self.s.people}
@@ -279,6 +406,10 @@ class _Check:
                 self.refers(f"{key}.bus", step.bus, [b.name for b in self.s.bus])
             if step.part == "vision" and not self.s.camera:
                 self.fail(f"{key}.part", "a site without a camera has no vision process; add a [[camera]]")
+            if step.do in ("disk_full", "disk_free") and step.part not in (UNSET, "core", "center"):
+                self.fail(f"{key}.part", f"expected core or center, got {step.part!r}; only their disks fill up")
+            if step.do == "walk_up" and not any(d.camera for d in self.s.door if d.name == step.door):
+                self.fail(f"{key}.door", f"no camera looks at {step.door!r}; give the [[door]] a camera")
             if step.plate is not UNSET:
                 self.refers(f"{key}.plate", step.plate, [p for person in people.values() for p in person.plates])
             if step.do == "present_card" and step.who is not UNSET:

@@ -10,25 +10,28 @@ from runtime.toml_file import Table
 
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,32}(?!\n)$")]
 Seconds = Annotated[float, Meta(gt=0, le=600)]
-Moment = Annotated[float, Meta(ge=0, le=86_400)]
-# Seven characters, or eight for a new-energy vehicle.
-Plate = Annotated[str, Meta(pattern=r"^[\u4e00-\u9fff][A-HJ-NP-Z][A-HJ-NP-Z0-9]{5,6}(?!\n)$")]
+Moment = Annotated[float, Meta(ge=0, le=2_678_400)]  # s; 31 days, on virtual time
+# Seven characters, or eight for a new-energy vehicle; sim/plates.py says what each kind may say.
+Plate = Annotated[str, Meta(pattern=r"^[\u4e00-\u9fff][A-HJ-NP-Z0-9]{5,7}[警学挂港澳领]?(?!\n)$")]
 Digits = Annotated[str, Meta(pattern=r"^[0-9]{4,8}(?!\n)$")]
 Probability = Annotated[float, Meta(gt=0, le=1)]
 Delay = Annotated[int, Meta(ge=1, le=10_000)]  # ms
 Offset = Annotated[float, Meta(ge=-3.2e9, le=3.2e9)]  # s, about a century each way
 TimeOfDay = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9](?!\n)$")]
 Part = Literal["core", "vision", "broker", "center"]
+Mode = Literal["locked", "unlocked", "card-and-pin", "lockdown", "emergency-open"]  # of a portal, as the gateway has it
 
 Do = Literal[
     "present_card",
     "enter_pin",
     "press_rex",
+    "leave",
     "force_door",
     "hold_door",
     "open_case",
     "close_case",
     "drive_up",
+    "walk_up",
     "cut_node",
     "return_node",
     "noise",
@@ -42,13 +45,30 @@ Do = Literal[
     "network_one_way",
     "network_slow",
     "network_duplicate",
+    "network_tear",
+    "network_reorder",
     "network_restore",
     "cut_power",
     "return_power",
     "disk_full",
     "disk_free",
+    "disk_readonly",
+    "disk_writable",
+    "broker_disk_lost",
     "clock_jump",
+    "clock_shift",
     "clock_set",
+    "time_server_lost",
+    "time_server_back",
+    "light_fire",
+    "clear_fire",
+    "cut_fire_wire",
+    "bridge_fire_wire",
+    "mend_fire_wire",
+    "reset_fire",
+    "lockdown",
+    "end_lockdown",
+    "set_mode",
 ]
 
 NEEDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -56,11 +76,13 @@ NEEDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "present_card": (("who", "door"), ("card",)),
     "enter_pin": (("who", "door"), ("pin",)),
     "press_rex": (("door",), ("who",)),
+    "leave": (("door",), ("who",)),
     "force_door": (("door",), ("who",)),
     "hold_door": (("door", "for_s"), ("who",)),
     "open_case": (("door",), ()),
     "close_case": (("door",), ()),
     "drive_up": (("barrier", "plate"), ("who",)),
+    "walk_up": (("who", "door"), ("for_s",)),
     "cut_node": (("door",), ()),
     "return_node": (("door",), ()),
     "noise": (("bus", "probability"), ()),
@@ -74,14 +96,34 @@ NEEDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "network_one_way": ((), ()),
     "network_slow": (("delay_ms",), ()),
     "network_duplicate": ((), ()),
+    "network_tear": ((), ()),
+    "network_reorder": ((), ()),
     "network_restore": ((), ()),
     "cut_power": (("part",), ()),
     "return_power": (("part",), ()),
-    "disk_full": ((), ()),
-    "disk_free": ((), ()),
+    "disk_full": ((), ("part",)),
+    "disk_free": ((), ("part",)),
+    "disk_readonly": ((), ()),
+    "disk_writable": ((), ()),
+    "broker_disk_lost": ((), ()),
     "clock_jump": (("offset_s",), ()),
+    "clock_shift": (("offset_s",), ()),
     "clock_set": (("to",), ()),
+    "time_server_lost": ((), ()),
+    "time_server_back": ((), ()),
+    "light_fire": ((), ()),
+    "clear_fire": ((), ()),
+    "cut_fire_wire": (("door",), ()),
+    "bridge_fire_wire": (("door",), ()),
+    "mend_fire_wire": (("door",), ()),
+    "reset_fire": ((), ()),
+    "lockdown": ((), ()),
+    "end_lockdown": ((), ()),
+    "set_mode": (("mode",), ("door", "barrier")),
 }
+
+# What somebody with the right to do so asks of the gateway; whoever supervises the site carries it there.
+OPERATIONS = ("reset_fire", "lockdown", "end_lockdown", "set_mode")
 
 KEYS = (
     "who",
@@ -97,14 +139,16 @@ KEYS = (
     "part",
     "offset_s",
     "to",
+    "mode",
 )
 
 
 class Step(Table):
     """Something that happens `at_s` seconds after the site is up. NEEDS says which keys go with `do`.
 
-    `for_s`: how long a door is held or a collision lasts; `probability` of a flipped bit per byte; `delay_ms` one way;
-    `offset_s` of the site's clock against the true time; `to`: the site's clock goes ahead to this local time.
+    `for_s`: how long a door is held, a collision lasts or somebody stands there; `probability` of a flipped bit per
+    byte; `delay_ms` one way; `offset_s` of the site's clock against the true time (clock_shift: against what it shows);
+    `to`: the site's clock goes ahead to this local time; `mode`: what a portal is told to be.
     """
 
     id: Name
@@ -123,3 +167,4 @@ class Step(Table):
     part: Part | UnsetType = UNSET
     offset_s: Offset | UnsetType = UNSET
     to: TimeOfDay | UnsetType = UNSET
+    mode: Mode | UnsetType = UNSET

@@ -12,20 +12,25 @@ from runtime import log
 from sim import action as actions
 from sim import barrier as barriers
 from sim import door as doors
-from sim import nodes, person
+from sim import nodes, operator, person
 from sim.action import Action
 from sim.bus import Bus
 from sim.camera import Camera, Offload
 from sim.car import Lane, Scenes
 from sim.chronicle import Chronicle
+from sim.doorway import STAY_S as WALK_UP_S
+from sim.doorway import Doorway
 from sim.errors import ActionError, NodeError
 from sim.faults import Faults
+from sim.fire_panel import STEPS as FIRE_STEPS
+from sim.fire_panel import FirePanel
 from sim.pins.board import Board
 from sim.pins.server import PinsServer
 from sim.scenario import Scenario
+from sim.step import OPERATIONS
 from sim.timeline import Clock, Timeline
 
-GATEWAY = "gateway"  # the device whose pins the barriers are wired to
+GATEWAY = "gateway"  # the device whose pins the barriers and the fire panel are wired to
 MAX_ACTIONS = 32  # going on at once
 ALIVE_WAIT_MS = 30_000.0  # how long the timeline waits for the site to be up
 ALIVE_BYTES = 200  # a node that has answered so much has its secure session
@@ -70,8 +75,11 @@ class World:
             c.name: Camera(c.name, site_dir / "cameras" / c.name, self.timeline, fps=c.fps, offload=offload)
             for c in scenario.camera
         }
+        self._gateway_board()
         self.lanes = self._lanes(cameras, scenes)
+        self.doorways = self._doorways(cameras)
         self.cameras = cameras
+        self.fire = self._fire_panel()
         self._pins = PinsServer(run_dir / "pins.sock", self.boards)
         self.faults = Faults(scenario, run_dir, self.buses, self.chronicle.record, self.chronicle.local_time)
 
@@ -87,15 +95,25 @@ class World:
         rng = random.Random(f"{self.scenario.seed}/{name}")
         return doors.Door(name, board, self.timeline, rng, self.chronicle.record, closer_s=closer_s)
 
+    def _gateway_board(self) -> None:
+        """The gateway's header, where anything is wired to it."""
+        wired = [_pins(b.pins) for b in self.scenario.barrier]
+        inputs = [pins[role] for pins in wired for role in ("raised", "lowered", "loop")]
+        if self.scenario.fire_panel.gateway_pin is not None:
+            inputs.append(str(self.scenario.fire_panel.gateway_pin))
+        if inputs:
+            self._board(GATEWAY, tuple(inputs), tuple(pins[role] for pins in wired for role in ("raise", "lower")))
+
+    def _fire_panel(self) -> FirePanel:
+        pin = self.scenario.fire_panel.gateway_pin
+        doors = {d.name: (self.doors[d.name], d.fire) for d in self.scenario.door if d.fire != "none"}
+        gateway = None if pin is None else (self.boards[GATEWAY], str(pin))
+        return FirePanel(doors, gateway, self.chronicle.record)
+
     def _lanes(self, cameras: Mapping[str, Camera], scenes: Scenes | None) -> dict[str, Lane]:
         if not self.scenario.barrier:
             return {}
-        wired = [_pins(b.pins) for b in self.scenario.barrier]
-        board = self._board(
-            GATEWAY,
-            tuple(pins[role] for pins in wired for role in ("raised", "lowered", "loop")),
-            tuple(pins[role] for pins in wired for role in ("raise", "lower")),
-        )
+        wired, board = [_pins(b.pins) for b in self.scenario.barrier], self.boards[GATEWAY]
         if scenes is None:
             from sim.render import scene as scenes  # drawing needs OpenCV; a site without cameras does not
         record, lanes = self.chronicle.record, {}
@@ -113,6 +131,27 @@ class World:
                 place=self.scenario.seed * 100 + place,
             )
         return lanes
+
+    def _doorways(self, cameras: Mapping[str, Camera]) -> dict[str, Doorway]:
+        """Cameras that look at whoever stands at a door."""
+        found: dict[str, Doorway] = {}
+        for place, door in enumerate(self.scenario.door):
+            if door.camera is None:
+                continue
+            from sim.render import person as figures  # drawing needs OpenCV; a site without cameras does not
+
+            view = next(c for c in self.scenario.camera if c.name == door.camera)
+            found[door.name] = Doorway(
+                door.name,
+                cameras[door.camera],
+                figures,
+                self.timeline,
+                self.chronicle.record,
+                size=(view.width, view.height),
+                fps=view.fps,
+                place=self.scenario.seed * 100 + 50 + place,
+            )
+        return found
 
     # --- running ------------------------------------------------------------------------------------------------
 
@@ -165,8 +204,8 @@ class World:
             bus.open()
         for camera in self.cameras.values():
             camera.open()
-        for lane in self.lanes.values():
-            await lane.show_empty()
+        for view in (*self.lanes.values(), *self.doorways.values()):
+            await view.show_empty()
         self.chronicle.record("world.started", self.scenario.name, seed=self.scenario.seed)
         await self.faults.start()
 
@@ -212,11 +251,15 @@ class World:
     def _not_up(self) -> list[str]:
         missing = []
         for spec in self.scenario.door:
-            if self.nodes and self.buses[spec.bus].bytes_from[spec.reader] < ALIVE_BYTES:
+            if self.nodes and not self._node_is_up(spec.name, self.buses[spec.bus].bytes_from[spec.reader]):
                 missing.append(f"node {spec.reader}")
-        if self.lanes and not self.boards[GATEWAY].connected:
+        if self.scenario.gateway and GATEWAY in self.boards and not self.boards[GATEWAY].connected:
             missing.append("the gateway's pins")
         return missing
+
+    def _node_is_up(self, door: str, answered_bytes: int) -> bool:
+        """It has answered a gateway, or merely runs where there is none."""
+        return answered_bytes >= ALIVE_BYTES if self.scenario.gateway else self.nodes[door].running
 
     # --- acting -------------------------------------------------------------------------------------------------
 
@@ -247,8 +290,21 @@ class World:
         if action.do == "drive_up":
             self._visits += 1
             return self.lanes[action.barrier or ""].visit(
-                action.plate or "", self.scenario.seed * 10_000 + self._visits
+                action.plate or "",
+                self.scenario.seed * 10_000 + self._visits,
+                self.scenario.plate_kind(action.plate or ""),
             )
+        if action.do == "walk_up":
+            doorway = self.doorways.get(action.door or "")
+            if doorway is None:
+                raise ActionError(f"no camera looks at {action.door}; give the [[door]] a camera")
+            self._visits += 1
+            seed = self.scenario.seed * 10_000 + self._visits
+            return doorway.visit(action.who or "", seed, action.for_s or WALK_UP_S)
+        if action.do in OPERATIONS:
+            return operator.ask(action, self.faults.power, record)
+        if action.do in FIRE_STEPS:
+            return self.fire.begin(action)
         if action.door is None:
             return self.faults.begin(action)
         door = self.doors[action.door]
@@ -259,6 +315,8 @@ class World:
             return person.enter_pin(action.who or "", pin, door, self.timeline, record)
         elif action.do == "press_rex":
             door.press_rex()
+        elif action.do == "leave":
+            door.leave()
         elif action.do == "force_door":
             if not door.force():
                 raise ActionError(f"{door.name} is open already; wait until it is closed")
@@ -306,6 +364,7 @@ class World:
             ],
             "cars": [{"plate": plate, "owner": _label(p.name)} for p in self.scenario.people for plate in p.plates],
             "faults": self.faults.snapshot(),
+            "fire": self.fire.snapshot(),
             "log": list(self.chronicle.newest),
         }
 

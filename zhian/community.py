@@ -75,6 +75,8 @@ class Community:
         world = [*ZHIAN, "sim", "world", "--scenario", str(f.scenario), "--site", str(f.folder)]
         world += ["--loop"] if loop else []
         world += ["--port", str(f.ports.world_page)] if pages else []
+        if not f.has_gateway:
+            return [Command("world", world, pages)]
         commands = [
             Command("broker", [*ZHIAN, "broker", "run", *center]),
             Command("center", [*ZHIAN, "center", "run", *center]),
@@ -119,7 +121,12 @@ class Community:
 
     def tally(self) -> Tally:
         """Count in both databases. Whatever the center has not stored counts as lost."""
-        gateway, center = JournalReading(self.files.gateway_database), EventReading(self.files.center_database)
+        if not self.files.has_gateway:
+            return Tally(0, 0, 0, 0, 0, 0, 0, 0)
+        gateway, center = (
+            JournalReading(self.files.gateway_database, see_duress=True),
+            EventReading(self.files.center_database),
+        )
         made = gateway.counts()
         stored = center.counts()
         gateway.close()
@@ -146,7 +153,7 @@ class Community:
 
     async def _drain(self) -> None:
         """Wait until the gateway's journal is acknowledged to its end."""
-        reading = JournalReading(self.files.gateway_database)
+        reading = JournalReading(self.files.gateway_database, see_duress=True)
 
         def waiting() -> bool:
             counts = reading.counts()
@@ -179,6 +186,8 @@ class Community:
 
 def stored_events(files: SiteFiles) -> list[dict[str, object]]:
     """Everything the center stored, oldest first, with the names that events have at every egress."""
+    if not files.has_gateway:
+        return []
     reading = EventReading(files.center_database)
     found: list[dict[str, object]] = []
     before: int | None = None

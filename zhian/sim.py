@@ -33,12 +33,20 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="A JSON list on s
     found = [(path, load(path)) for path in listed()]
     if as_json:
         rows = [
-            {"scenario": s.name, "title": {"zh": s.title.zh, "en": s.title.en}, "file": str(path)} for path, s in found
+            {
+                "scenario": s.name,
+                "title": {"zh": s.title.zh, "en": s.title.en},
+                "file": str(path),
+                "duration_s": s.duration_s,
+                "virtual": s.is_virtual,
+            }
+            for path, s in found
         ]
         print(json.dumps(rows, ensure_ascii=False))
         return
     for _, s in found:
-        print(f"{s.name:<16} {s.duration_s:4.0f} s  {s.title.en}  {s.title.zh}")
+        lasts = "virtual" if s.is_virtual else f"{s.duration_s:5.0f} s"
+        print(f"{s.name:<22} {lasts}  {s.title.en}  {s.title.zh}")
 
 
 @app.command()
@@ -48,26 +56,37 @@ def run(
     ],
     seed: Annotated[int | None, typer.Option(help="Instead of the file's own.", min=0, max=(1 << 32) - 1)] = None,
     seeds: Annotated[int, typer.Option(help="Run so many seeds, counted up.", min=1, max=MAX_SEEDS)] = 1,
-    speed: Annotated[float, typer.Option(help="Times real time; a scenario states how much it allows.", min=1)] = 1.0,
+    speed: Annotated[
+        float | None, typer.Option(help="Times real time; a scenario on virtual time states how much it allows.", min=1)
+    ] = None,
+    jobs: Annotated[
+        int, typer.Option(help="Runs at the same time; more than there are cores distorts times.", min=1, max=16)
+    ] = 1,
     report: Annotated[Path | None, typer.Option(help="Also write a report: .html for people, .json.")] = None,
+    table: Annotated[Path | None, typer.Option(help="Also write a table of scenarios and seeds: .md, .txt.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per run on stdout.")] = False,
 ) -> None:
     """Run scenarios against real processes and check what they expect. Exit 1 if one expectation fails."""
     from runtime.stop import until_signalled
+    from sim import run_table
     from zhian import community
 
     community.check_platform()
-    if report is not None and report.suffix not in (".html", ".json"):
-        raise UserError(f"--report {report}: expected a file name that ends in .html or .json; choose one of the two")
-    if report is not None and not report.resolve().parent.is_dir():
-        raise UserError(f"--report {report}: there is no folder {report.parent}; make it first")
+    _check_output("--report", report, (".html", ".json"))
+    _check_output("--table", table, (".md", ".txt"))
     planned = _planned(scenarios, seed, seeds, speed)
     runs: list[Run] = []
-    asyncio.run(until_signalled(_run_all(planned, runs, as_json)))
+    begun_s = time.monotonic()
+    asyncio.run(until_signalled(_run_all(planned, runs, jobs, as_json)))
+    took_s = time.monotonic() - begun_s
     if report is not None:
-        _write_report(report, runs)
+        _write(report, "--report", _report(report, runs, took_s))
+    if table is not None:
+        _write(
+            table, "--table", run_table.text([done.outcome for done in runs], took_s, markdown=table.suffix == ".md")
+        )
     if len(planned) > 1 and not as_json:
-        _print_table(runs)
+        print(run_table.text([done.outcome for done in runs], took_s), end="")
     raise typer.Exit(0 if len(runs) == len(planned) and all(done.outcome["ok"] for done in runs) else 1)
 
 
@@ -131,7 +150,7 @@ def _find(scenario: str) -> Path:
     raise UserError(f"scenario {scenario!r}: expected a file or one of {sorted(shipped)}; see `zhian sim list`")
 
 
-def _planned(names: list[str], seed: int | None, seeds: int, speed: float) -> list[Planned]:
+def _planned(names: list[str], seed: int | None, seeds: int, speed: float | None) -> list[Planned]:
     """Every run to make, checked before the first begins. Raises UserError."""
     from sim.scenario import listed, load
     from zhian.scenario_runs import Planned
@@ -140,55 +159,92 @@ def _planned(names: list[str], seed: int | None, seeds: int, speed: float) -> li
     planned = []
     for file in dict.fromkeys(files):
         scenario = load(file)
-        if speed > scenario.max_speed:
-            raise UserError(f"{file}: allows --speed {scenario.max_speed:g} at most, got {speed:g}; lower it")
+        if speed is not None and speed > scenario.max_speed:
+            why = "" if scenario.is_virtual else ", since processes take part in it"
+            raise UserError(
+                f"{scenario.name} allows --speed {scenario.max_speed:g} at most{why}; got {speed:g}; lower it"
+            )
         first = scenario.seed if seed is None else seed
         if first + seeds > 1 << 32:
             raise UserError(f"--seed {first} --seeds {seeds}: seeds end at {(1 << 32) - 1}; choose a smaller seed")
-        planned += [Planned(file, scenario, first + n) for n in range(seeds)]
+        planned += [Planned(file, scenario, first + n, speed) for n in range(seeds)]
     return planned
 
 
-async def _run_all(planned: list[Planned], runs: list[Run], as_json: bool) -> None:
-    """Make each run and tell about it as it ends. One that cannot be made is a failure like another."""
+async def _run_all(planned: list[Planned], runs: list[Run], jobs: int, as_json: bool) -> None:
+    """Make the runs, `jobs` at a time, and tell about each as it ends; `runs` is in the planned order at the end.
+
+    One that cannot be made is a failure like another. Sites share nothing: each run has its own folder and ports.
+    """
+    alone = len(planned) == 1
+    waiting = iter(enumerate(planned))
+    made: dict[int, Run] = {}
+
+    async def work() -> None:
+        for n, one in waiting:
+            done = await _run_one(one, alone=alone)
+            made[n] = done
+            runs[:] = [made[i] for i in sorted(made)]
+            if as_json:
+                print(json.dumps(done.outcome, ensure_ascii=False), flush=True)
+            elif alone:
+                _print(done.outcome)
+            if not alone:
+                o = done.outcome
+                verdict = "ok" if o["ok"] else "FAIL"
+                _progress(
+                    f"[{len(made)}/{len(planned)}] {o['scenario']}, seed {o['seed']}: {verdict}, {o['seconds']:.1f} s"
+                )
+                if not o["ok"] and not as_json:
+                    _print(o, out=sys.stderr)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(min(jobs, len(planned))):
+            group.create_task(work())
+
+
+async def _run_one(one: Planned, *, alone: bool) -> Run:
     from zhian import scenario_runs
 
-    alone = len(planned) == 1
-    for n, one in enumerate(planned, 1):
-        if not alone:
-            _progress(f"[{n}/{len(planned)}] {one.scenario.name}, seed {one.seed}")
-        begun_s = time.monotonic()
-        try:
-            done = await scenario_runs.run(one, _progress if alone else lambda _: None)
-        except UserError as e:
-            if alone:
-                raise
-            done = scenario_runs.failed(one, e, time.monotonic() - begun_s)
-        runs.append(done)
-        if as_json:
-            print(json.dumps(done.outcome, ensure_ascii=False), flush=True)
-        elif alone:
-            _print(done.outcome)
-        elif not done.outcome["ok"]:
-            _print(done.outcome, out=sys.stderr)
+    begun_s = time.monotonic()
+    try:
+        return await scenario_runs.run(one, _progress if alone else lambda _: None)
+    except UserError as e:
+        if alone:
+            raise
+        return scenario_runs.failed(one, e, time.monotonic() - begun_s)
 
 
 def _progress(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _write_report(report: Path, runs: list[Run]) -> None:
+def _check_output(option: str, path: Path | None, endings: tuple[str, ...]) -> None:
+    """Before anything runs: a file that could not be written at the end. Raises UserError."""
+    if path is None:
+        return
+    if path.suffix not in endings:
+        raise UserError(
+            f"{option} {path}: expected a file name that ends in {' or '.join(endings)}; choose one of these"
+        )
+    if not path.resolve().parent.is_dir():
+        raise UserError(f"{option} {path}: there is no folder {path.parent}; make it first")
+
+
+def _report(report: Path, runs: list[Run], took_s: float) -> str:
     from sim.report import html
 
     if report.suffix == ".html":
-        text = html(runs)
-    else:
-        outcomes = [done.outcome for done in runs]
-        text = json.dumps(outcomes[0] if len(outcomes) == 1 else outcomes, ensure_ascii=False, indent=1) + "\n"
+        return html(runs, took_s)
+    outcomes = [done.outcome for done in runs]
+    return json.dumps(outcomes[0] if len(outcomes) == 1 else outcomes, ensure_ascii=False, indent=1) + "\n"
+
+
+def _write(path: Path, option: str, text: str) -> None:
     try:
-        report.write_text(text, "utf-8")
+        path.write_text(text, "utf-8")
     except OSError as e:
-        raise UserError(f"--report {report}: cannot be written ({e.strerror}); choose another place") from e
+        raise UserError(f"{option} {path}: cannot be written ({e.strerror}); choose another place") from e
 
 
 def _print(outcome: dict[str, Any], out: Any = None) -> None:
@@ -213,15 +269,3 @@ def _print(outcome: dict[str, Any], out: Any = None) -> None:
             **outcome
         )
     )
-
-
-def _print_table(runs: list[Run]) -> None:
-    """Scenario by seed, with the seconds that each took."""
-    width = max([len("scenario"), *(len(done.outcome["scenario"]) for done in runs)])
-    print(f"{'scenario':<{width}}  {'seed':>10}  result  seconds")
-    for done in runs:
-        o = done.outcome
-        print(f"{o['scenario']:<{width}}  {o['seed']:>10}  {'ok' if o['ok'] else 'FAIL':<6}  {o['seconds']:7.1f}")
-    bad = sum(not done.outcome["ok"] for done in runs)
-    took_s = sum(done.outcome["seconds"] for done in runs)
-    print(f"{len(runs)} runs, {bad} failed, {took_s:.0f} s in all")

@@ -10,6 +10,7 @@ import secrets
 import socket
 import tomllib
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from sim.scenario import Card, Group, Holder, Scenario
 
 DISTRICT, SITE, GATEWAY = "demo-district", "demo-site", "gw-1"
 NODE_PROFILE, BARRIER_PROFILE, CAMERA_PROFILE = "zhian-door-node", "generic-barrier-dry-contact", "folder-camera"
+FAILSAFE_PROFILE = "zhian-door-node-failsafe"  # the fire panel cuts the lock's supply
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class SiteFiles:
     log: Path
     ports: Ports
     has_cameras: bool = True
+    has_gateway: bool = True
 
     @property
     def gateway_database(self) -> Path:
@@ -64,25 +67,26 @@ def write(scenario: Scenario, scenario_file: Path, folder: Path, ports: Ports, s
         (folder / name).mkdir(mode=0o700)
     site_key = secrets.token_bytes(32)
     _secret(folder / "keys/site.key", site_key.hex())
+    _secret(folder / "keys/policy.key", secrets.token_hex(32))
     passwords = {name: secrets.token_urlsafe(24) for name in ("gateway", "center")}
     for name, password in passwords.items():
         _secret(folder / f"keys/{name}.password", password)
         _secret(folder / f"keys/{name}.client-id", f"{name}-{secrets.token_hex(8)}")
     for door in scenario.door:
         _secret(folder / f"keys/{door.reader}.scbk", secrets.token_hex(16))
-        _node(folder, door.reader, door.address)
+        _node(folder, door.reader, door.address, fire_loop=door.fire == "node-input")
     for camera in scenario.camera:
         (folder / "cameras" / camera.name).mkdir()
     _secret(folder / "broker/users.json", json.dumps(_users(passwords)))
     relay = ports.network or free_port()
     network.write(folder / "run" / network.FILE, network.Ends(relay, ports.mqtt))
     _toml(folder / "gateway.toml", _gateway(scenario, ports, relay))
-    _toml(folder / "policy.toml", _policy(scenario, site_key))
+    _toml(folder / "policy.toml", policy(scenario, site_key))
     _toml(folder / "center.toml", _center(ports))
     played = folder / "scenario.toml"
     _toml(played, tomllib.loads(scenario_file.read_text("utf-8")) | ({} if seed is None else {"seed": seed}))
     gateway, center, log = folder / "gateway.toml", folder / "center.toml", folder / "log"
-    return SiteFiles(folder, gateway, center, played, log, ports, bool(scenario.camera))
+    return SiteFiles(folder, gateway, center, played, log, ports, bool(scenario.camera), scenario.gateway)
 
 
 def free_port() -> int:
@@ -101,7 +105,7 @@ def _toml(path: Path, document: dict[str, Any]) -> None:
     path.write_text(tomli_w.dumps(document), "utf-8")
 
 
-def _node(folder: Path, reader: str, address: int) -> None:
+def _node(folder: Path, reader: str, address: int, *, fire_loop: bool) -> None:
     settings = {
         "name": reader,
         "bus": str(folder / "run" / f"node-{reader}"),
@@ -109,6 +113,7 @@ def _node(folder: Path, reader: str, address: int) -> None:
         "address": address,
         "scbk_file": str(folder / "keys" / f"{reader}.scbk"),
         "serial": 1000 + address,
+        "fire_loop": fire_loop,
     }
     (folder / "nodes" / f"{reader}.json").write_text(json.dumps(settings, indent=1), "utf-8")
 
@@ -126,18 +131,20 @@ def _label(zh: str, en: str) -> dict[str, str]:
 
 
 def _gateway(scenario: Scenario, ports: Ports, relay: int) -> dict[str, Any]:
+    pin = scenario.fire_panel.gateway_pin
     return {
+        **({"fire": {"panel_pin": pin, "active": "high"}} if pin is not None else {}),
         "site": {
             "district": DISTRICT,
             "site": SITE,
             "gateway": GATEWAY,
             "label": _label(scenario.title.zh, scenario.title.en),
             "kind": "simulated",
-            "timezone": "Asia/Shanghai",
+            "timezone": scenario.timezone,
             "site_key_file": "keys/site.key",
         },
         "paths": {"data": "data", "run": "run"},
-        "policy": {"file": "policy.toml"},
+        "policy": {"file": "policy.toml", "key_file": "keys/policy.key"},
         "simulation": {"pins": "run/pins.sock", "clock": f"run/{clock_socket.SOCKET}"},
         "uplink": {
             "mode": "mqtt",
@@ -153,7 +160,7 @@ def _gateway(scenario: Scenario, ports: Ports, relay: int) -> dict[str, Any]:
                 "name": door.reader,
                 "bus": door.bus,
                 "address": door.address,
-                "profile": NODE_PROFILE,
+                "profile": FAILSAFE_PROFILE if door.fire == "supply" else NODE_PROFILE,
                 "key_file": f"keys/{door.reader}.scbk",
             }
             for door in scenario.door
@@ -165,6 +172,8 @@ def _gateway(scenario: Scenario, ports: Ports, relay: int) -> dict[str, Any]:
                 "reader": door.reader,
                 "unlock_s": door.unlock_s,
                 "held_open_s": door.held_open_s,
+                **({"fire": door.fire} if door.fire != "none" else {}),
+                **({"escape_route": True} if door.escape_route else {}),
             }
             for door in scenario.door
         ],
@@ -192,7 +201,8 @@ def _gateway(scenario: Scenario, ports: Ports, relay: int) -> dict[str, Any]:
     }
 
 
-def _policy(scenario: Scenario, site_key: bytes) -> dict[str, Any]:
+def policy(scenario: Scenario, site_key: bytes) -> dict[str, Any]:
+    """The policy document of the cast, completed by what the scenario's [policy] says."""
     portals = [
         {"name": door.name, "accepts": [["card", "pin"]] if door.pin else [["card"]]} for door in scenario.door
     ] + [{"name": barrier.name, "accepts": [["plate"]]} for barrier in scenario.barrier]
@@ -200,24 +210,51 @@ def _policy(scenario: Scenario, site_key: bytes) -> dict[str, Any]:
     for holder in scenario.holder:
         credentials += [_card(holder, card) for card in holder.cards]
         credentials += [{"holder": holder.id, "kind": "plate", "key": plate} for plate in holder.plates]
-        if holder.pin:
-            key = pin_digest(site_key, holder.pin, holder.id)
-            credentials.append({"holder": holder.id, "kind": "pin", "key": key})
-    return {
-        "version": 1,
-        "portal": portals,
-        "schedule": [schedule for group in scenario.group if (schedule := _schedule(group))],
-        "holder": [{"id": h.id, "name": _label(h.name.zh, h.name.en), "groups": [h.group]} for h in scenario.holder],
-        "credential": credentials,
-        "rule": [
-            {
-                "group": group.name,
-                "portals": list(group.portals),
-                "schedule": "always" if group.schedule == "always" else group.name,
-            }
-            for group in scenario.group
-        ],
-    }
+        credentials += _typed(holder, site_key)
+    return _merged(
+        scenario.policy,
+        {
+            "version": 1,
+            "portal": portals,
+            "schedule": [schedule for group in scenario.group if (schedule := _schedule(group))],
+            "holder": [
+                {"id": h.id, "name": _label(h.name.zh, h.name.en), "groups": [h.group]} for h in scenario.holder
+            ],
+            "credential": credentials,
+            "rule": [
+                {
+                    "group": group.name,
+                    "portals": list(group.portals),
+                    "schedule": "always" if group.schedule == "always" else group.name,
+                }
+                for group in scenario.group
+            ],
+        },
+    )
+
+
+def _merged(extra: dict[str, Any], generated: dict[str, Any]) -> dict[str, Any]:
+    """What the scenario's [policy] adds: portals are completed by name, other lists grow, the rest is replaced."""
+    out = dict(generated)
+    for key, value in extra.items():
+        if key == "portal":
+            told = {portal["name"]: portal for portal in value}
+            out[key] = [portal | told.pop(portal["name"], {}) for portal in out[key]] + list(told.values())
+        elif isinstance(value, list):
+            out[key] = [*out.get(key, []), *value]
+        else:
+            out[key] = value
+    return out
+
+
+def _typed(holder: Holder, site_key: bytes) -> list[dict[str, Any]]:
+    """PINs and one-time codes; only their digests are in the policy."""
+    pins = [({"kind": "pin"}, holder.pin), ({"kind": "pin", "duress": True}, holder.duress_pin)]
+    found = [{"holder": holder.id, "key": pin_digest(site_key, pin, holder.id), **told} for told, pin in pins if pin]
+    for code in holder.codes:
+        key = pin_digest(site_key, code.digits)
+        found.append({"holder": holder.id, "kind": "code", "key": key, "uses": code.uses, **_state(code.state)})
+    return found
 
 
 def _schedule(group: Group) -> dict[str, Any] | None:
@@ -228,14 +265,14 @@ def _schedule(group: Group) -> dict[str, Any] | None:
 
 
 def _card(holder: Holder, card: Card) -> dict[str, Any]:
-    from datetime import UTC, datetime
+    key = f"{card.bits}:{card.number}"
+    return {"holder": holder.id, "kind": "card", "key": key, **_state(card.state)}
 
-    credential: dict[str, Any] = {"holder": holder.id, "kind": "card", "key": f"{card.bits}:{card.number}"}
-    if card.state == "revoked":
-        credential["revoked"] = True
-    if card.state == "expired":
-        credential["valid_until"] = datetime(2026, 1, 1, tzinfo=UTC)
-    return credential
+
+def _state(state: str) -> dict[str, Any]:
+    if state == "revoked":
+        return {"revoked": True}
+    return {"valid_until": datetime(2026, 1, 1, tzinfo=UTC)} if state == "expired" else {}
 
 
 def _center(ports: Ports) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from runtime.errors import UserError
+from zhian import read_only_disk
 
 READY_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 10.0
@@ -50,6 +51,8 @@ class Supervisor:
         self._cut: dict[str, asyncio.Event] = {}  # parts without power, and what is set when it returns
         self._killed: set[str] = set()  # parts whose process we killed and whose end is not yet noticed
         self._full: set[str] = set()  # parts that can write no file
+        self._read_only: dict[str, Path] = {}  # parts that start with a read-only view of this folder
+        self._views: dict[str, int] = {}  # the process of each part that has such a view
         self.crashes: list[str] = []
 
     async def start(self, command: Command) -> float:
@@ -95,6 +98,10 @@ class Supervisor:
             process.kill()
             await process.wait()
 
+    def is_off(self, name: str) -> bool:
+        """Whether its power is cut."""
+        return name in self._cut
+
     def restore(self, name: str) -> None:
         """Its power returns and it starts. Raises UserError."""
         if name not in self._cut:
@@ -109,6 +116,20 @@ class Supervisor:
         process = self._running.get(name)
         if process is not None and process.returncode is None:
             _limit_files(process.pid, full=full)
+
+    def read_only(self, name: str, folder: Path) -> None:
+        """The disk with `folder` turns read-only: writes of the running process fail at once, and a process that starts
+        meanwhile finds the folder mounted read-only (zhian/read_only_disk.py). Raises UserError."""
+        read_only_disk.check(folder)
+        self.disk(name, full=True)
+        self._read_only[name] = folder
+
+    def writable(self, name: str) -> None:
+        """The disk can be written again, also by a process that started while it could not. Raises UserError."""
+        folder = self._read_only.pop(name, None)
+        self.disk(name, full=False)
+        if folder is not None and (pid := self._views.pop(name, None)) is not None and pid == self.pid(name):
+            read_only_disk.leave(pid, folder)
 
     async def stop(self, *names: str) -> None:
         """SIGTERM in the given order (all, newest first, without names), each waited for."""
@@ -144,6 +165,10 @@ class Supervisor:
                 self._killed.discard(command.name)
                 starts.clear()
                 continue
+            if command.name in self._read_only:  # it may well refuse to run on such a disk, again and again
+                starts.clear()
+                await asyncio.sleep(RESTART_AFTER_S * 2)
+                continue
             if not ready.is_set():
                 raise UserError(f"{command.name} did not start; {self._tail(command.name)}")
             self.crashes.append(f"{command.name} ended with {code} and was started again")
@@ -164,15 +189,29 @@ class Supervisor:
                     stderr=asyncio.subprocess.PIPE,  # as the systemd journal: a full disk does not stop the log
                     env={**os.environ, **command.environment, "NOTIFY_SOCKET": str(path)},
                     start_new_session=True,  # Ctrl-C reaches us alone; we stop the others in order
-                    preexec_fn=_die_with_parent,
+                    preexec_fn=self._before_exec(command.name),
                 )
                 self._running[command.name] = process
-                if command.name in self._full:
+                self._views.pop(command.name, None)
+                if command.name in self._read_only:
+                    self._views[command.name] = process.pid
+                elif command.name in self._full:
                     _limit_files(process.pid, full=True)
                 await asyncio.gather(self._relay(command.name, process), self._keep_log(command.name, process))
                 return await process.wait()
             finally:
                 loop.remove_reader(notify)
+
+    def _before_exec(self, name: str) -> Callable[[], None]:
+        folder = self._read_only.get(name)
+        view = read_only_disk.enter(folder) if folder is not None else None
+
+        def before() -> None:
+            if view is not None:
+                view()
+            _die_with_parent()  # last: new credentials would undo it (prctl(2))
+
+        return before
 
     async def _relay(self, name: str, process: asyncio.subprocess.Process) -> None:
         if process.stdout is None:

@@ -42,7 +42,8 @@ class Front:
 
 
 @lru_cache(maxsize=8)
-def _background(seed: int, width: int, height: int) -> Picture:
+def place_background(seed: int, width: int, height: int) -> Picture:
+    """`background`, drawn once; not to be written to."""
     picture = background(seed, width, height)
     picture.flags.writeable = False
     return picture
@@ -203,7 +204,7 @@ def approach(
     """
     rng = np.random.default_rng([seed, 2])
     front = car_front(text, kind, rng)
-    behind = _background(background_seed, width, height)
+    behind = place_background(background_seed, width, height)
     unit = width / 960
     start, end = 60 * unit * rng.uniform(0.95, 1.1), 180 * unit * rng.uniform(0.95, 1.08)
     side, sink = rng.uniform(-0.05, 0.05), rng.uniform(-0.02, 0.04)
@@ -224,4 +225,6 @@ def empty_scene(*, seed: int, width: int = 960, height: int = 540, background_se
     """The same place with nobody there. `seed` fixes light and noise."""
     rng = np.random.default_rng([seed, 3])
     gain = rng.uniform(0.75, 1.2)
-    return Sensor((height, width), rng.uniform(2, 7), rng).expose(_background(background_seed, width, height), gain)
+    return Sensor((height, width), rng.uniform(2, 7), rng).expose(
+        place_background(background_seed, width, height), gain
+    )

@@ -22,6 +22,7 @@ class Choice:
     key: str
     values: tuple[str, ...] = ()
     unit: str = ""
+    only: str = ""  # of the doors, those with a "camera" or a "fire" release
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,26 @@ OFFSETS = {
     "86400": ("快一天", "a day fast"),
 }
 
+MODES = {
+    "locked": ("锁闭", "Locked"),
+    "unlocked": ("常开", "Unlocked"),
+    "card-and-pin": ("卡加密码", "Card and PIN"),
+    "lockdown": ("封闭", "Lockdown"),
+    "emergency-open": ("紧急开放", "Emergency open"),
+}
+
 FAULTS: tuple[Fault, ...] = (
-    Fault("door", "open", ("force_door", "open_case"), (DOOR,), ("close_case",)),
+    Fault("fire", "alert", ("light_fire",), mends=("clear_fire", "reset_fire")),
+    Fault("wire", "linked", ("cut_fire_wire", "bridge_fire_wire"), (Choice("door", only="fire"),), ("mend_fire_wire",)),
+    Fault("lockdown", "locked", ("lockdown",), mends=("end_lockdown",)),
+    Fault("mode", "locked", ("set_mode",), (DOOR, Choice("mode", tuple(MODES)))),
+    Fault(
+        "visitor",
+        "person",
+        ("walk_up",),
+        (Choice("who"), Choice("door", only="camera"), Choice("for_s", ("3", "10", "30"), "s")),
+    ),
+    Fault("door", "open", ("force_door", "open_case", "leave"), (DOOR,), ("close_case",)),
     Fault("hold", "clock", ("hold_door",), (DOOR, Choice("for_s", ("5", "20", "60"), "s"))),
     Fault("node", "dot", ("cut_node",), (DOOR,), ("return_node",)),
     Fault("cable", "linked", ("unplug_bus",), (BUS,), ("plug_bus",)),
@@ -55,16 +74,27 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "network",
         "away",
-        ("network_stop", "network_stall", "network_split", "network_one_way", "network_duplicate"),
+        (
+            "network_stop",
+            "network_stall",
+            "network_split",
+            "network_one_way",
+            "network_duplicate",
+            "network_tear",
+            "network_reorder",
+        ),
         mends=("network_restore",),
     ),
     Fault(
         "slow", "clock", ("network_slow",), (Choice("delay_ms", ("200", "1000", "5000"), "ms"),), ("network_restore",)
     ),
     Fault("power", "core", ("cut_power",), (PART,), ("return_power",)),
-    Fault("disk", "disk", ("disk_full",), mends=("disk_free",)),
+    Fault("disk", "disk", ("disk_full",), (Choice("part", ("core", "center")),), ("disk_free",)),
+    Fault("readonly", "disk", ("disk_readonly",), mends=("disk_writable",)),
+    Fault("store", "disk", ("broker_disk_lost",)),
     Fault("time", "clock", ("clock_set",), (Choice("to", ("03:00", "07:30", "12:00", "23:59")),)),
-    Fault("clock", "clock", ("clock_jump",), (Choice("offset_s", tuple(OFFSETS)),)),
+    Fault("server", "clock", ("time_server_lost",), mends=("time_server_back",)),
+    Fault("clock", "clock", ("clock_jump", "clock_shift"), (Choice("offset_s", tuple(OFFSETS)),)),
 )
 
 Name = Annotated[str, Field(pattern="^[a-z0-9-]{1,32}$")]
@@ -82,6 +112,7 @@ KEYS: Mapping[str, Any] = {
     "delay_ms": Annotated[int, Field(ge=1, le=10_000)],
     "part": Literal["core", "vision", "broker", "center"],
     "offset_s": Annotated[float, Field(ge=-3.2e9, le=3.2e9)],
+    "mode": Literal["locked", "unlocked", "card-and-pin", "lockdown", "emergency-open"],
     "to": Annotated[str, Field(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")],
 }
 
@@ -135,10 +166,16 @@ def _fields(fault: Fault, do: str) -> str:
 def _options(choice: Choice, scenario: Scenario) -> tuple[tuple[str, dict[str, str] | None], ...]:
     if choice.key == "offset_s":
         return tuple((value, {"zh": zh, "en": en}) for value, (zh, en) in OFFSETS.items())
+    if choice.key == "mode":
+        return tuple((value, {"zh": zh, "en": en}) for value, (zh, en) in MODES.items())
     if choice.values:
         return tuple((value, None) for value in choice.values)
     if choice.key == "door":
-        return tuple((door.name, {"zh": door.label.zh, "en": door.label.en}) for door in scenario.door)
+        wanted = {"": lambda _door: True, "camera": lambda door: door.camera, "fire": lambda door: door.fire != "none"}
+        doors = [door for door in scenario.door if wanted[choice.only](door)]
+        return tuple((door.name, {"zh": door.label.zh, "en": door.label.en}) for door in doors)
+    if choice.key == "who":
+        return tuple((one.id, {"zh": one.name.zh, "en": one.name.en}) for one in scenario.people)
     if choice.key == "bus":
         return tuple((bus.name, None) for bus in scenario.bus)
     parts = ("core", "vision", "broker", "center") if scenario.camera else ("core", "broker", "center")

@@ -18,12 +18,13 @@ from sim.recording import Recording
 from sim.scenario import Scenario
 from sim.web import actions
 from sim.web.actions import Action
+from sim.web.broken import broken
 from sim.web.stages import Stages
 from sim.web.texts import TEXTS, TITLE
 
 HERE = Path(__file__).parent
 LOG_ROWS = 40
-PARTS = ("head", "plan", "stages", "recorder", "log")  # live: the templates that are sent again when they change
+PARTS = ("head", "broken", "plan", "stages", "recorder", "log")  # live: templates sent again on a change
 
 
 class World(Protocol):
@@ -83,6 +84,7 @@ def create(world: World, stages: Stages | None = None) -> FastAPI:
             "log": log_rows(seen["log"]),
             "last": last(watched, seen),
             "recording": recording,
+            "broken": broken(seen),
         }
 
     def parts(seen: dict[str, Any], language: str) -> dict[str, str]:

@@ -28,6 +28,8 @@ async def test_buttons_act_on_the_world_and_the_plan_follows(enter: Enter) -> No
     world = VirtualWorld()
     visit = await enter(create(world), width="phone")
     page = visit.page
+    for fold in await page.locator("details.fold > summary").all():
+        await fold.tap()
     await page.select_option("#door-2", "lobby")
     await page.click("li:has-text('Li Na') >> text=Present card")
     await expect(page.locator("#told")).to_contain_text("held to the reader")

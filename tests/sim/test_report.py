@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from html.parser import HTMLParser
@@ -12,6 +13,7 @@ import pytest
 import typer
 
 from runtime.errors import UserError
+from sim import run_table
 from sim import scenario as scenarios
 from sim.report import BEFORE, Run, around, html
 from sim.report_picture import LANES, Place, acknowledged_ms
@@ -152,19 +154,45 @@ def test_what_shall_run_is_checked_before_anything_runs(tmp_path: Path) -> None:
 
 def test_the_report_file_is_html_or_json(tmp_path: Path) -> None:
     runs = [a_run(), a_run(ok=True)]
-    command._write_report(tmp_path / "r.html", runs)
-    assert (tmp_path / "r.html").read_text("utf-8") == html(runs)
-    command._write_report(tmp_path / "r.json", runs[:1])
-    assert json.loads((tmp_path / "r.json").read_text("utf-8"))["scenario"] == "night"
-    command._write_report(tmp_path / "r.json", runs)
-    assert [one["ok"] for one in json.loads((tmp_path / "r.json").read_text("utf-8"))] == [False, True]
+    assert command._report(tmp_path / "r.html", runs, 20.0) == html(runs, 20.0)
+    assert "on the clock 总用时: 20 s" in html(runs, 20.0)
+    assert json.loads(command._report(tmp_path / "r.json", runs[:1], 20.0))["scenario"] == "night"
+    assert [one["ok"] for one in json.loads(command._report(tmp_path / "r.json", runs, 20.0))] == [False, True]
+    command._write(tmp_path / "r.json", "--report", "x")
+    assert (tmp_path / "r.json").read_text("utf-8") == "x"
 
 
-def test_the_table_names_each_run(capsys: pytest.CaptureFixture[str]) -> None:
-    command._print_table([a_run(), a_run(ok=True)])
-    assert re.search(
-        r"night +3  FAIL +12\.3\nnight +3  ok +12\.3\n2 runs, 1 failed, 25 s in all", capsys.readouterr().out
+def test_the_table_has_a_row_for_each_scenario_and_the_totals() -> None:
+    outcomes = [a_run().outcome, a_run(ok=True).outcome]
+    assert run_table.text(outcomes, 20.0) == (
+        "scenario  first seed  run 1     run 2  mean s\n"
+        "night     3           FAIL 1/2  ok     12.3\n\n"
+        "1 scenarios, 2 runs, 1 failed; events lost 0, stored twice 0; 20 s on the clock, 25 s of runs\n"
     )
+    assert run_table.text(outcomes, 20.0, markdown=True).splitlines()[:3] == [
+        "| scenario | first seed | run 1 | run 2 | mean s |",
+        "| --- | --- | --- | --- | --- |",
+        "| night | 3 | FAIL 1/2 | ok | 12.3 |",
+    ]
+
+
+async def test_runs_go_side_by_side_and_stay_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    going, most = 0, 0
+
+    async def one(planned: Any, *, alone: bool) -> Run:
+        nonlocal going, most
+        assert not alone
+        going, most = going + 1, max(most, going + 1)
+        for _ in range(10 - planned.seed):  # later ones end earlier
+            await asyncio.sleep(0)
+        going -= 1
+        return Run(a_run(ok=True).outcome | {"seed": planned.seed})
+
+    monkeypatch.setattr(command, "_run_one", one)
+    runs: list[Run] = []
+    await command._run_all(command._planned(["night"], 1, 5, None), runs, 2, as_json=False)
+    assert [run.outcome["seed"] for run in runs] == [1, 2, 3, 4, 5]
+    assert most == 2
 
 
 def test_the_command_is_there() -> None:

@@ -10,6 +10,7 @@ import sys
 import time
 from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -18,13 +19,13 @@ from sim_rig import eventually, make_site
 from gateway.drivers.clock import SimulatedClock, SystemClock, open_clock
 from runtime.errors import UserError
 from sim import scenario
-from sim.clock_socket import ZONE, ClockServer, offset_until
+from sim.clock_socket import ClockServer, offset_until
 from sim.errors import ActionError
 from sim.faults import PARTS
 from sim.power import PowerSwitches
 from sim.timeline import RealClock
 from sim.world import World
-from zhian import power_switches
+from zhian import power_switches, read_only_disk
 from zhian.supervisor import Command, Supervisor
 
 HOUR_MS = 3_600_000
@@ -38,7 +39,7 @@ def machine_ms() -> int:
     ("to", "hours"), [("03:00", 14.5), ("12:31", 1 / 60), ("12:29", 23 + 59 / 60), ("12:30", 24.0)]
 )
 def test_the_next_time_of_day_is_ahead(to: str, hours: float) -> None:
-    now = datetime(2026, 5, 4, 12, 30, tzinfo=ZONE)
+    now = datetime(2026, 5, 4, 12, 30, tzinfo=ZoneInfo("Asia/Shanghai"))
     assert offset_until(to, now) == pytest.approx(hours * 3600)
 
 
@@ -98,7 +99,6 @@ while True:
         said = "written"
     except OSError as e:
         said = e.strerror
-    Path(sys.argv[1] + ".said").unlink(missing_ok=True)
     print(said, flush=True)
     print(said, file=sys.stderr, flush=True)
     time.sleep(0.05)
@@ -108,12 +108,12 @@ while True:
 class Site:
     """A supervisor with one process called core that writes a file all the time."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, file: str = "written") -> None:
         for name in ("run", "log"):
             (folder / name).mkdir()
         self.folder = folder
         self.said: list[str] = []
-        self.file = folder / "written"
+        self.file = folder / file
         self.supervisor = Supervisor(folder, lambda _name, line: self.said.append(line))
         self.server = power_switches.PowerSwitches(folder / "run" / "power.sock", self.supervisor)
         self.client = PowerSwitches(folder / "run" / "power.sock")
@@ -187,6 +187,39 @@ async def test_a_full_disk_refuses_every_write_until_it_is_free_and_outlives_a_r
         assert new is not None
         soft, hard = resource.prlimit(new, resource.RLIMIT_FSIZE)
         assert soft == hard
+
+
+async def test_a_read_only_disk_fails_writes_at_once_and_is_read_only_for_a_new_process(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    try:
+        read_only_disk.check(tmp_path / "data")
+    except UserError as e:
+        pytest.skip(str(e))
+    async with Site(tmp_path, "data/written") as site:
+        await eventually(lambda: "written" in site.said, "it can write at first")
+        await site.client.read_only(on=True)
+        await eventually(lambda: site.said[-1] == "File too large", "the running process cannot write")
+        await site.client.switch("core", on=False)
+        await site.client.switch("core", on=True)
+        await eventually(lambda: site.said[-1] == "Read-only file system", "a new one finds it read-only")
+        assert site.client.disks == {"core": "read-only"}
+        await site.client.read_only(on=False)
+        await eventually(lambda: site.said[-1] == "written", "it can write again without a restart")
+        assert site.supervisor.crashes == []
+
+
+async def test_the_broker_loses_its_disk_only_while_it_is_off_and_keeps_its_accounts(tmp_path: Path) -> None:
+    (tmp_path / "broker" / "jetstream").mkdir(parents=True)
+    (tmp_path / "broker" / "users.json").write_text("[]")
+    async with Site(tmp_path) as site:
+        await site.supervisor.start(Command("broker", [sys.executable, "-c", PROGRAM, str(tmp_path / "b")]))
+        with pytest.raises(ActionError, match="broker has power; cut it before"):
+            await site.client.lose_disk("broker")
+        with pytest.raises(ActionError, match="only the broker may lose its disk"):
+            await site.client.lose_disk("core")
+        await site.client.switch("broker", on=False)
+        await site.client.lose_disk("broker")
+        assert [path.name for path in (tmp_path / "broker").iterdir()] == ["users.json"]
 
 
 @pytest.mark.parametrize(

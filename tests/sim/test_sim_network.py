@@ -176,3 +176,34 @@ async def test_a_taken_port_and_a_wrong_file_are_one_sentence(rig: Rig, tmp_path
     file.write_text('{"listen":"x"}')
     with pytest.raises(SimError, match="lay the site out anew"):
         network.read(file)
+
+
+async def test_a_torn_message_arrives_half_and_the_connection_ends(rig: Rig) -> None:
+    reader, writer = await rig.connect()
+    rig.line.tear()
+    writer.write(CONNECT + QOS0 + QOS1)
+    assert await reader.read() == b""
+    await eventually(lambda: rig.broker.got == CONNECT + QOS0 + QOS1[: len(QOS1) // 2], "half of it arrives")
+    assert (rig.line.torn, rig.facts.count("network.torn")) == (1, 1)
+    reader, writer = await rig.connect()
+    writer.write(CONNECT + QOS1)
+    await eventually(lambda: rig.broker.got.endswith(CONNECT + QOS1), "the next one arrives whole")
+
+
+async def test_a_message_that_is_held_back_arrives_after_newer_ones(rig: Rig) -> None:
+    reader, writer = await rig.connect()
+    rig.line.reorder()
+    assert rig.line.holding
+    writer.write(CONNECT + QOS1)
+    assert await reader.read() == b""
+    assert rig.broker.got == CONNECT
+    newer = QOS1[:-2] + b"zz"
+    reader, writer = await rig.connect()
+    writer.write(newer + newer)
+    late = AGAIN[:5] + b"\xff\xf0" + b"xy"
+    await eventually(lambda: rig.broker.got == CONNECT + newer + newer + late, "it comes late, as a duplicate")
+    assert (rig.line.late, rig.line.holding) == (1, False)
+    assert "network.reordered" in rig.facts
+    rig.broker.writers[-1].write(b"\x40\x02\x00\x09" + b"\x40\x02\xff\xf0")
+    rig.broker.writers[-1].write(b"next")
+    assert await reader.readexactly(8) == b"\x40\x02\x00\x09next", "nobody waits for the other answer"

@@ -74,11 +74,14 @@ def test_everything_that_can_happen_happens_in_a_shipped_scenario() -> None:
 
 def test_every_shipped_scenario_expects_that_nothing_is_lost() -> None:
     for path in scenario.listed():
-        assert "no event was lost or stored twice" in [expect.text for expect in scenario.load(path).expect]
+        loaded = scenario.load(path)
+        if loaded.gateway:
+            assert "no event was lost or stored twice" in [expect.text for expect in loaded.expect], path.stem
 
 
 def test_shipped_cards_have_the_parity_that_readers_check() -> None:
-    cards = [card for path in scenario.listed() for p in scenario.load(path).people for card in p.cards]
+    real = [loaded for path in scenario.listed() if not (loaded := scenario.load(path)).is_virtual]
+    cards = [card for loaded in real for person in loaded.people for card in person.cards]
     assert cards
     for card in cards:  # H10301: even parity over the first 13 bits, odd over the last 13
         assert card.bits == 26

@@ -42,9 +42,10 @@ MUTATIONS = {
         "gateway/control/door.py",
         (
             (
-                "            await self._judge.record(NewEntry(data, holder=decision.holder))\n",
+                "            await self._judge.record(*facts.of_request(self._judge, asked), "
+                "late_ok=late_ok, keep=keep)\n",
                 "            if not decision.granted:\n"
-                "                await self._judge.record(NewEntry(data, holder=decision.holder))\n",
+                "                await self._judge.record(*facts.of_request(self._judge, asked))\n",
             ),
         ),
         ("exactly 1 event access.granted at lobby",),
@@ -54,8 +55,8 @@ MUTATIONS = {
         "gateway/access/decide.py",
         (
             (
-                "        return Decision(False, Reason.UNKNOWN_CREDENTIAL, credential=first.kind)\n",
-                "        return Decision(True, Reason.PERMITTED, credential=first.kind)\n",
+                "            False, problem or Reason.UNKNOWN_CREDENTIAL, credential",
+                "            True, _PERMITTED, credential",
             ),
         ),
         (
@@ -68,10 +69,10 @@ MUTATIONS = {
         "gateway/uplink/uplink.py",
         (
             (
-                "outbox.acked_upto, outbox.last_seq, self._settings.batch_events",
-                "outbox.last_seq, outbox.last_seq, self._settings.batch_events",
+                "SendWindow(acked_upto, outbox.last_seq, self._settings.batch_events",
+                "SendWindow(outbox.last_seq, outbox.last_seq, self._settings.batch_events",
             ),
-            ("            window.acknowledged(ack)\n", ""),
+            ("        window.acknowledged(ack)\n", ""),
         ),
         ("the center has everything made", "no event was lost or stored twice"),
     ),

@@ -2,6 +2,9 @@
 "use strict";
 
 const DRAG_PX = 8; // less is a click
+// On a phone only the plan is open at first; what is folded opens by a tap.
+if (matchMedia("(max-width: 760px)").matches) for (const fold of document.querySelectorAll("details.fold")) fold.open = false;
+
 let carried = null; // the token that is chosen
 let drag = null; // { token, id, x, y, ghost, over }
 
