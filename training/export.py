@@ -89,7 +89,7 @@ def main() -> None:
         ("plate-detector", "finds plates and their corners in a picture",
          load(Detector(), given.detector), scenes, ""),
         ("plate-reader", "reads the text and the kind of one rectified plate",
-         load(Reader(len(CHARACTERS) + 1), given.reader), plates, characters),
+         load(Reader(len(CHARACTERS) + 1, len(KINDS)), given.reader), plates, characters),
     ):  # fmt: skip
         content = net.lower()
         worst = compare(net, content, pictures)

@@ -27,11 +27,13 @@ LATIN_SEEN = {
     TRUETYPE / "dejavu/DejaVuSansCondensed-Bold.ttf": 0.08,
 }
 HANZI_SEEN = {
-    (OPENTYPE / "noto/NotoSansCJK-Bold.ttc", NOTO_SC): 0.30,
-    (OPENTYPE / "noto/NotoSansCJK-Medium.ttc", NOTO_SC): 0.20,
-    (OPENTYPE / "noto/NotoSansCJK-Regular.ttc", NOTO_SC): 0.10,
-    (OPENTYPE / "noto/NotoSansCJK-Black.ttc", NOTO_SC): 0.10,
-    (TRUETYPE / "wqy/wqy-microhei.ttc", 0): 0.30,
+    (OPENTYPE / "noto/NotoSansCJK-Bold.ttc", NOTO_SC): 0.24,
+    (OPENTYPE / "noto/NotoSansCJK-Medium.ttc", NOTO_SC): 0.14,
+    (OPENTYPE / "noto/NotoSansCJK-Regular.ttc", NOTO_SC): 0.08,
+    (OPENTYPE / "noto/NotoSansCJK-Black.ttc", NOTO_SC): 0.14,
+    (OPENTYPE / "noto/NotoSerifCJK-Black.ttc", NOTO_SC): 0.12,
+    (OPENTYPE / "noto/NotoSerifCJK-Bold.ttc", NOTO_SC): 0.06,
+    (TRUETYPE / "wqy/wqy-microhei.ttc", 0): 0.22,
 }
 LATIN_UNSEEN = {
     TRUETYPE / "liberation/LiberationSansNarrow-Bold.ttf": 0.5,

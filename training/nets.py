@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from training import tflite_writer as tf
 
-READER_WIDTH, READER_HEIGHT, SLOTS, KINDS = 128, 32, 8, 3
+READER_WIDTH, READER_HEIGHT, SLOTS = 128, 32, 8
 DETECTOR_WIDTH, DETECTOR_HEIGHT, STRIDE = 320, 192, 8
 CORNER_UNIT = 32.0  # pixels of the detector's input per unit of its corner outputs
 
@@ -68,7 +68,7 @@ class Residual(nn.Module):
 class Reader(nn.Module):
     """A plate's picture to text. Two heads read the same features: CTC over 32 columns, and one attention per slot."""
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, classes: int, kinds: int) -> None:
         super().__init__()
         self.stem = nn.ModuleList([Conv(3, 32, stride=2), Conv(32, 48)])
         self.fine = nn.ModuleList([Conv(48, 80), Residual(80)])
@@ -77,7 +77,7 @@ class Reader(nn.Module):
         self.look = Conv(128, 56, (1, 7))
         self.where = nn.Conv2d(56, SLOTS, 1)
         self.prior = nn.Parameter(self._even())
-        self.ctc, self.slot, self.kind = nn.Linear(128, classes), nn.Linear(128, classes), nn.Linear(112, KINDS)
+        self.ctc, self.slot, self.kind = nn.Linear(128, classes), nn.Linear(128, classes), nn.Linear(112, kinds)
         self.drop = nn.Dropout(0.1)
 
     @staticmethod
@@ -87,7 +87,7 @@ class Reader(nn.Module):
         return -((columns[None] - centres[:, None]) ** 2) / 18
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(n, 3, 32, 128) -> CTC logits (n, 32, classes), slot logits (n, 8, classes), kind logits (n, 3)."""
+        """(n, 3, 32, 128) -> CTC logits (n, 32, classes), slot logits (n, 8, classes), kind logits (n, kinds)."""
         for part in self.stem:
             x = part(x)
         x = functional.max_pool2d(x, 2)

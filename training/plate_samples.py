@@ -1,4 +1,7 @@
-"""Random pictures of plates as a reader gets them: 128x32 px, labelled. Everything follows from the generator given."""
+"""Random pictures of plates as a reader gets them: 128x32 px, labelled. Everything follows from the generator given.
+
+Plates of two rows arrive at the reader with their rows side by side, as gateway.vision.two_rows puts them.
+"""
 
 from __future__ import annotations
 
@@ -8,30 +11,86 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.render.glyphs import paired
-from sim.render.plate import DIGITS, LETTERS, LOOKS, PROVINCES, Look, PlateKind, draw_plate
+from gateway.vision.two_rows import side_by_side
+from sim.render.glyphs import Glyphs, Mask, paired
+from sim.render.plate import DIGITS, LETTERS, LOOKS, MARKS, PROVINCES, Look, PlateKind, draw_plate
 from training.fonts import Choice
 
 WIDTH, HEIGHT = 128, 32
-CHARACTERS = PROVINCES + DIGITS + LETTERS  # class i + 1; class 0 is blank
-KINDS = (PlateKind.BLUE, PlateKind.GREEN, PlateKind.YELLOW)
-KIND_SHARES = (0.58, 0.32, 0.10)
+CHARACTERS = PROVINCES + DIGITS + LETTERS + MARKS  # class i + 1; class 0 is blank
+KINDS = tuple(PlateKind)
+_SHARES = {
+    PlateKind.BLUE: 0.46,
+    PlateKind.GREEN: 0.22,
+    PlateKind.GREEN_LARGE: 0.05,
+    PlateKind.YELLOW: 0.05,
+    PlateKind.YELLOW_TWO_ROW: 0.05,
+    PlateKind.POLICE: 0.03,
+    PlateKind.EMBASSY: 0.03,
+    PlateKind.CONSULATE: 0.03,
+    PlateKind.CROSS_BORDER: 0.03,
+    PlateKind.LEARNER: 0.03,
+    PlateKind.TRAILER: 0.02,
+}
+KIND_SHARES = tuple(_SHARES[kind] for kind in KINDS)
+TWO_ROWS = (PlateKind.YELLOW_TWO_ROW, PlateKind.TRAILER)
 NOTHING_SHARE = 0.04  # pictures without a plate: the reader must say that there is nothing
 ALPHANUMERIC = DIGITS + LETTERS
+_ENDS = {PlateKind.POLICE: "警", PlateKind.LEARNER: "学", PlateKind.TRAILER: "挂"}
 
 
 def random_text(kind: PlateKind, rng: np.random.Generator) -> str:
     """A registration number that may be issued for `kind`; provinces and letters evenly, so that none is rare."""
     head = PROVINCES[rng.integers(31)] + LETTERS[rng.integers(24)]
-    share = 0.6 if rng.random() < 0.7 else 0.3
-    tail = [DIGITS[rng.integers(10)] if rng.random() < share else LETTERS[rng.integers(24)] for _ in range(5)]
+    if kind is PlateKind.EMBASSY:
+        return "使" + _digits(6, rng)
+    if kind is PlateKind.CONSULATE:
+        return head[0] + _digits(5, rng) + "领"
+    if kind is PlateKind.CROSS_BORDER:
+        return "粤Z" + _serial(4, rng) + "港澳"[rng.integers(2)]
+    if kind in _ENDS:
+        return head + _serial(4, rng) + _ENDS[kind]
+    if kind is PlateKind.GREEN_LARGE:
+        return head + _digits(5, rng) + _energy(rng)
     if kind is not PlateKind.GREEN:
-        return head + "".join(tail)
-    energy = "DF"[rng.integers(2)] if rng.random() < 0.5 else "ABCDEFGHJK"[rng.integers(10)]
-    if rng.random() < 0.2:  # large vehicles carry it last
-        return head + "".join(DIGITS[d] for d in rng.integers(0, 10, 5)) + energy
+        return head + _serial(5, rng)
     second = ALPHANUMERIC[rng.integers(34)] if rng.random() < 0.4 else DIGITS[rng.integers(10)]
-    return head + energy + second + "".join(DIGITS[d] for d in rng.integers(0, 10, 4))
+    return head + _energy(rng) + second + _digits(4, rng)
+
+
+def _digits(count: int, rng: np.random.Generator) -> str:
+    return "".join(DIGITS[d] for d in rng.integers(0, 10, count))
+
+
+def _serial(count: int, rng: np.random.Generator) -> str:
+    share = 0.6 if rng.random() < 0.7 else 0.3
+    return "".join(
+        DIGITS[rng.integers(10)] if rng.random() < share else LETTERS[rng.integers(24)] for _ in range(count)
+    )
+
+
+def _energy(rng: np.random.Generator) -> str:
+    return "DF"[rng.integers(2)] if rng.random() < 0.5 else "ABCDEFGHJK"[rng.integers(10)]
+
+
+def warped(glyphs: Glyphs, rng: np.random.Generator) -> Glyphs:
+    """The same characters with strokes bent, thinned or thickened a little: no two typefaces of plates agree."""
+    strength, weight = rng.uniform(0, 0.035), int(rng.integers(-3, 5))
+    salt = int(rng.integers(1 << 30))
+
+    def glyph(character: str) -> Mask:
+        mask = glyphs(character)
+        high, wide = mask.shape
+        own = np.random.default_rng([salt, ord(character)])
+        if weight:
+            pen = np.ones((abs(weight) + 1, abs(weight) + 1), np.uint8)
+            mask = cv2.dilate(mask, pen) if weight > 0 else cv2.erode(mask, pen)
+        field = own.normal(0, strength, (2, 4, 4)).astype(np.float32)
+        dx, dy = (cv2.resize(part, (wide, high), interpolation=cv2.INTER_CUBIC) for part in field)
+        x, y = np.meshgrid(np.arange(wide, dtype=np.float32), np.arange(high, dtype=np.float32))
+        return cv2.remap(mask, x + dx * wide, y + dy * high, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+    return glyph
 
 
 def random_look(kind: PlateKind, fonts: tuple[Choice, Choice], rng: np.random.Generator) -> Look:
@@ -46,16 +105,19 @@ def random_look(kind: PlateKind, fonts: tuple[Choice, Choice], rng: np.random.Ge
     top, bottom = worn(base.top), worn(base.bottom)
     if kind is PlateKind.GREEN and rng.random() < 0.2:
         top = bottom
+    glyphs = paired(hanzi, latin)
     bolt = tuple(rng.uniform(50, 235, 3).tolist()) if rng.random() < 0.6 else None
     return Look(
         top=top,
         bottom=bottom,
         ink=worn(base.ink),
         rim=base.rim if rng.random() < 0.75 else None,
-        glyphs=paired(hanzi, latin),
+        glyphs=warped(glyphs, rng) if rng.random() < 0.6 else glyphs,
         embolden_mm=float(rng.choice([0, 0, 0, 2, 4, 6])),
         jitter_mm=rng.uniform(0, 1.5),
         bolt=bolt,
+        left=worn(base.left) if base.left else None,
+        accents=tuple((character, worn(colour)) for character, colour in base.accents),
     )
 
 
@@ -73,7 +135,7 @@ def sample(
         dirt(plate, rng)
     seen_px = int(np.exp(rng.uniform(np.log(46 if hard > 0.7 else 80), np.log(190))))  # width in the camera's picture
     seen = view(plate, rng, hard, seen_px)
-    return degrade(seen, rng, hard, seen_px), text, which
+    return degrade(seen, rng, hard, seen_px, two_rows=kind in TWO_ROWS), text, which
 
 
 def clutter(rng: np.random.Generator, height: int, width: int) -> NDArray[np.uint8]:
@@ -102,8 +164,8 @@ def view(plate: NDArray[np.uint8], rng: np.random.Generator, hard: float, seen_p
     """The plate as cut out of a picture: rectified by imperfect corners, or an upright box around a tilted plate."""
     height, width = plate.shape[:2]
     box = np.float32([[0, 0], [width, 0], [width, height], [0, height]])
-    out_w, out_h = seen_px, max(11, round(seen_px / 4))
-    if rng.random() < 0.5:  # rectified: corners are off by a few per cent of the plate
+    out_w, out_h = seen_px, max(11, round(seen_px * height / width * 0.8))
+    if rng.random() < 0.5 or height * 2.6 > width:  # rectified: corners are off by a few per cent of the plate
         grow = rng.uniform(-0.01, 0.05)
         target = np.float32([[grow, grow], [1 - grow, grow], [1 - grow, 1 - grow], [grow, 1 - grow]])
         target += rng.normal(0, 1, (4, 2)) * hard * np.array([0.014, 0.05])
@@ -128,7 +190,9 @@ def view(plate: NDArray[np.uint8], rng: np.random.Generator, hard: float, seen_p
     )
 
 
-def degrade(image: NDArray[np.uint8], rng: np.random.Generator, hard: float, seen_px: int) -> NDArray[np.uint8]:
+def degrade(
+    image: NDArray[np.uint8], rng: np.random.Generator, hard: float, seen_px: int, *, two_rows: bool = False
+) -> NDArray[np.uint8]:
     """Light, blur, noise and compression at the camera's resolution, then the reader's size."""
     height, width = image.shape[:2]
     light = np.float32(rng.uniform(1 - 0.65 * hard, 1 + 0.3 * hard)) * np.ones((height, width, 1), np.float32)
@@ -159,4 +223,6 @@ def degrade(image: NDArray[np.uint8], rng: np.random.Generator, hard: float, see
     out = np.clip(f, 0, 255).astype(np.uint8)
     if rng.random() < 0.5:
         out = cv2.imdecode(cv2.imencode(".jpg", out, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(40, 96))])[1], 1)
+    if two_rows:
+        return side_by_side(out, (WIDTH, HEIGHT))
     return cv2.resize(out, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA if width > WIDTH else cv2.INTER_LINEAR)

@@ -22,7 +22,7 @@ from torch import nn
 from torch.nn import functional
 
 from training.nets import SLOTS, Reader
-from training.plate_samples import CHARACTERS, HEIGHT, WIDTH, sample
+from training.plate_samples import CHARACTERS, HEIGHT, KINDS, WIDTH, sample
 
 SHARD, BATCH, KEPT = 4096, 64, 6
 RAMP = 0.25  # share of the training in which faults grow to full strength
@@ -79,7 +79,7 @@ def train(out: Path, shards: int, seed: int, start: Path | None, peak: float) ->
     torch.manual_seed(seed)
     torch.set_num_threads(1)
     generator = torch.Generator().manual_seed(seed)
-    net = Reader(len(CHARACTERS) + 1).to(memory_format=torch.channels_last)
+    net = Reader(len(CHARACTERS) + 1, len(KINDS)).to(memory_format=torch.channels_last)
     first = 0
     if start:
         net.load_state_dict(torch.load(start, weights_only=True))

@@ -1,47 +1,117 @@
-"""`zhian models`: which models there are, and that each file is the measured one."""
+"""`zhian models`: which models there are, that each file is the measured one, and the published ones on request."""
 
 from __future__ import annotations
 
 import json
-from typing import Annotated
+import sys
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from gateway.vision.models import Entry
+    from model_conversion.fetch import Wanted
+
 app = typer.Typer(no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout and nothing else there.")]
-SHIPPED = "every default model ships with the package; nothing has to be downloaded"
+UNCLEAR = (
+    "{name}: {licence}; no licence of the weights themselves is known. A real site uses it only after"
+    " `zhian models accept {name}`."
+)
 
 
 @app.command("list")
 def list_(as_json: Json = False) -> None:
     """List the models with their licence and origin."""
-    from gateway.vision.models import entries
-
-    _print([_row(e) for e in entries()], as_json=as_json)
+    _print([_row(e) for e in _all()], as_json=as_json)
 
 
 @app.command()
 def verify(as_json: Json = False) -> None:
-    """Check size and SHA-256 of every model file; exit 1 on the first that is not the measured one."""
-    from gateway.vision.models import entries, read_checked
+    """Check size and SHA-256 of every model file on this machine; exit 1 on the first that is not the measured one."""
+    from gateway.vision.models import is_fetched, published_folder, read_checked
 
-    listed = entries()
-    for entry in listed:
-        read_checked(entry)
-    _print([_row(e) for e in listed], as_json=as_json, note="verified")
+    checked, folder = [], published_folder()
+    for entry in _all():
+        if entry.source is None:
+            read_checked(entry)
+        elif is_fetched(entry, folder):
+            read_checked(entry, folder, again="run zhian models fetch")
+        else:
+            continue
+        checked.append(entry)
+    _print([_row(e) for e in checked], as_json=as_json, note="verified")
 
 
 @app.command()
-def fetch(as_json: Json = False) -> None:
-    """Nothing to download: verify what ships with the package."""
+def fetch(
+    again: Annotated[bool, typer.Option("--again", help="Also those that are here already.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Fetch and convert the published weights that are not here yet (about 10 MB); then verify everything."""
+    from gateway.vision.models import PUBLISHED, entries, is_fetched, published_folder
+    from model_conversion.fetch import make
+
+    folder = published_folder()
+    missing = [e for e in entries(PUBLISHED) if again or not is_fetched(e, folder)]
+    make([_wanted(e) for e in missing], folder, lambda text: print(f"zhian: {text}", file=sys.stderr, flush=True))
+    for entry in missing:
+        if not entry.licence_clear:
+            print("zhian: " + UNCLEAR.format(name=entry.name, licence=entry.licence), file=sys.stderr)
     verify(as_json)
-    if not as_json:
-        typer.echo(SHIPPED)
 
 
-def _row(entry: object) -> dict[str, object]:
+@app.command()
+def accept(
+    names: Annotated[list[str], typer.Argument(help="Models whose licence is not clear, as `list` names them.")],
+    as_json: Json = False,
+) -> None:
+    """Accept weights whose licence is not clear, for this machine. A real site does not use them before."""
+    from gateway.errors import VisionError
+    from gateway.vision import models
+
+    known = {e.name: e for e in _all()}
+    for name in names:
+        if name not in known:
+            raise VisionError(f"model {name}: expected one of {', '.join(known)}; correct the name")
+    for name in names:
+        models.accept(known[name], models.published_folder())
+    _print([_row(known[name]) for name in names], as_json=as_json, note="accepted")
+
+
+def _all() -> list[Entry]:
+    from gateway.vision.models import PUBLISHED, entries
+
+    return [*entries(), *entries(PUBLISHED)]
+
+
+def _wanted(entry: Entry) -> Wanted:
+    from gateway.errors import VisionError
+    from model_conversion.fetch import Wanted
+
+    source = entry.source
+    if source is None:
+        raise VisionError(f"model {entry.name}: it ships with the package and cannot be fetched")
+    return Wanted(
+        entry.name,
+        source.package,
+        source.version,
+        source.wheel_sha256,
+        source.member,
+        source.member_sha256,
+        source.shapes,
+        entry.file,
+        entry.sha256,
+    )
+
+
+def _row(entry: Entry) -> dict[str, object]:
+    from gateway.vision.models import accepted, is_fetched, published_folder
+
     names = ("name", "purpose", "file", "sha256", "bytes", "licence", "licence_clear", "origin")
-    return {name: getattr(entry, name) for name in names}
+    folder = published_folder()
+    here = entry.source is None or is_fetched(entry, folder)
+    return {name: getattr(entry, name) for name in names} | {"here": here, "accepted": accepted(entry, folder)}
 
 
 def _print(rows: list[dict[str, object]], *, as_json: bool, note: str = "") -> None:
@@ -49,8 +119,9 @@ def _print(rows: list[dict[str, object]], *, as_json: bool, note: str = "") -> N
         typer.echo(json.dumps(rows, ensure_ascii=False))
         return
     for row in rows:
-        clear = "clear" if row["licence_clear"] else "NOT CLEAR"
+        clear = "clear" if row["licence_clear"] else ("NOT CLEAR, accepted" if row["accepted"] else "NOT CLEAR")
+        here = note if row["here"] else "not fetched"
         typer.echo(
-            f"{row['name']}  {row['bytes']} bytes  {row['licence']} ({clear})  {str(row['sha256'])[:16]}  {note}"
+            f"{row['name']}  {row['bytes']} bytes  {row['licence']} ({clear})  {str(row['sha256'])[:16]}  {here}"
         )
         typer.echo(f"    {row['purpose']}; {row['origin']}")

@@ -54,7 +54,7 @@ def detect(net: Net, picture: Picture, *, thorough: bool = False) -> list[Found]
             for top in (0.0, high - part_h):
                 candidates += _look(net, picture, (left, top, part_w, part_h), CANDIDATE)
     found: list[Found] = []
-    for candidate in _distinct(candidates)[: MOST_LOOKS + (2 if thorough else 0)]:
+    for candidate in distinct(candidates)[: MOST_LOOKS + (2 if thorough else 0)]:
         centre, reach = candidate.corners.mean(axis=0), CLOSER * max(8.0, geometry.width(candidate.corners))
         part = (centre[0] - reach / 2, centre[1] - reach * 0.3, reach, reach * net_high / net_wide)
         near = [
@@ -62,7 +62,7 @@ def detect(net: Net, picture: Picture, *, thorough: bool = False) -> list[Found]
         ]
         if near:
             found.append(max(near, key=lambda f: f.score))
-    return _distinct(found)
+    return distinct(found)
 
 
 def _look(net: Net, picture: Picture, part: tuple[float, float, float, float], least: float) -> Iterator[Found]:
@@ -108,7 +108,7 @@ def peaks(centre: NDArray[np.float32], corners: NDArray[np.float32], least: floa
     return found
 
 
-def _distinct(found: list[Found]) -> list[Found]:
+def distinct(found: list[Found]) -> list[Found]:
     """Best first, without those whose centre lies within another's plate."""
     kept: list[Found] = []
     for one in sorted(found, key=lambda f: -f.score):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +16,21 @@ from runtime.toml_file import Table, load
 
 WEIGHTS = Path(__file__).parent / "weights"
 MANIFEST = WEIGHTS / "models.toml"
+PUBLISHED = Path(__file__).parent / "published.toml"
+ACCEPTED = "accepted.txt"  # in the published folder: one line per model, its name and its SHA-256
 MAX_BYTES = 64 << 20
+Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+
+
+class Source(Table):
+    """Where published weights come from, and what fixes the size of the model's inputs (ONNX axis order)."""
+
+    package: Annotated[str, Meta(pattern="^[a-z0-9-]{1,64}$")]
+    version: Annotated[str, Meta(pattern="^[0-9a-z.]{1,32}$")]
+    wheel_sha256: Sha256
+    member: str
+    member_sha256: Sha256
+    shapes: dict[str, tuple[int, ...]]
 
 
 class Entry(Table):
@@ -23,7 +39,7 @@ class Entry(Table):
     name: Annotated[str, Meta(pattern="^[a-z0-9-]{1,48}$")]
     purpose: str
     file: Annotated[str, Meta(pattern="^[a-z0-9_.-]+$")]
-    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+    sha256: Sha256
     bytes: int
     licence: str
     licence_clear: bool
@@ -33,6 +49,7 @@ class Entry(Table):
     normalisation: str
     characters: str = ""  # of a reader: class 1 is the first of them, class 0 is nothing
     kinds: tuple[str, ...] = ()
+    source: Source | None = None  # None: the file ships with the package
 
 
 class Manifest(Table):
@@ -63,9 +80,57 @@ def verified(name: str, manifest: Path = MANIFEST) -> Model:
     return Model(entry, read_checked(entry, manifest.parent))
 
 
-def read_checked(entry: Entry, folder: Path = WEIGHTS) -> bytes:
+def published_folder() -> Path:
+    """Where published weights lie on this machine: ZHIAN_MODELS, else share/zhian/models of this Python environment."""
+    told = os.environ.get("ZHIAN_MODELS")
+    return Path(told) if told else Path(sys.prefix) / "share" / "zhian" / "models"
+
+
+def is_fetched(entry: Entry, folder: Path) -> bool:
+    """Whether the file is there and has the right size; `read_checked` says whether it is the right one."""
+    path = folder / entry.file
+    return path.is_file() and path.stat().st_size == entry.bytes
+
+
+def accepted(entry: Entry, folder: Path) -> bool:
+    """Whether the operator of this machine has accepted these very weights. Clear licences need no acceptance."""
+    if entry.licence_clear:
+        return True
+    try:
+        lines = (folder / ACCEPTED).read_text("ascii").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return False
+    return f"{entry.name} {entry.sha256}" in lines
+
+
+def accept(entry: Entry, folder: Path) -> None:
+    """Note that the operator accepts these weights. Raises VisionError where that cannot be written."""
+    if accepted(entry, folder):
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / ACCEPTED).open("a", encoding="ascii") as file:
+            file.write(f"{entry.name} {entry.sha256}\n")
+    except OSError as e:
+        raise VisionError(f"{folder / ACCEPTED}: cannot be written ({e.strerror}); check who owns the folder") from e
+
+
+def published(name: str, *, must_be_accepted: bool) -> Model:
+    """A fetched model of published.toml, verified. Raises VisionError: unknown, not fetched, not accepted, damaged."""
+    listed, folder = entries(PUBLISHED), published_folder()
+    entry = next((e for e in listed if e.name == name), None)
+    if entry is None:
+        raise VisionError(f"model {name}: expected one of {', '.join(e.name for e in listed)}; correct the name")
+    if must_be_accepted and not accepted(entry, folder):
+        raise VisionError(
+            f"model {name}: its licence is not clear and nobody has accepted it here; run zhian models accept {name}"
+        )
+    return Model(entry, read_checked(entry, folder, again="run zhian models fetch"))
+
+
+def read_checked(entry: Entry, folder: Path = WEIGHTS, *, again: str = "install the package again") -> bytes:
     """The bytes of a listed file, if they are the listed ones. Raises VisionError: missing, other size, other hash."""
-    path, again = folder / entry.file, "install the package again"
+    path = folder / entry.file
     try:
         size = path.stat().st_size
         if size != entry.bytes or size > MAX_BYTES:

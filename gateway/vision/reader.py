@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from gateway.errors import VisionError
+from gateway.vision import grammar, published, two_rows
 from gateway.vision import quad as geometry
-from gateway.vision.detect import detect
+from gateway.vision.detect import Found, detect, distinct
 from gateway.vision.models import MANIFEST, Entry, Model, verified
+from gateway.vision.models import published as published_model
 from gateway.vision.picture import Picture
 from gateway.vision.quad import Quad
 from gateway.vision.runtime import Net
-from gateway.vision.text import Alphabet, Reading, decide
+from gateway.vision.text import Alphabet, Evidence, Reading, decide, of_columns, of_own
 
 DETECTOR, READER = "plate-detector", "plate-reader"
 
@@ -32,30 +35,52 @@ class PlateFound:
         return geometry.box(self.corners)
 
 
-class PlateReader:
-    """Both nets, loaded from verified files. Not for use from two threads at once."""
+class PublishedNets:
+    """The published detector and reader beside our own: both detectors look, both readers vote."""
 
     def __init__(self, detector: Model, reader: Model, *, threads: int = 1) -> None:
-        """Raises VisionError where a model does not fit what the manifest says of it."""
+        """Raises VisionError where a model does not fit what its manifest says."""
+        self.detector_net = Net(detector.content, detector.entry.name, threads=threads)
+        self.reader_net = Net(reader.content, reader.entry.name, threads=threads)
+        for net, model in ((self.detector_net, detector), (self.reader_net, reader)):
+            _check(net, model.entry)
+        self.alphabet = Alphabet(reader.entry.characters)
+
+
+class PlateReader:
+    """The nets, loaded from verified files. Not for use from two threads at once."""
+
+    def __init__(
+        self,
+        detector: Model,
+        reader: Model,
+        *,
+        threads: int = 1,
+        others: PublishedNets | None = None,
+        own_votes: bool = True,
+    ) -> None:
+        """`own_votes` False: where others read, ours only says the kind. Raises VisionError where a model does not fit
+        what the manifest says of it."""
+        self._others, self._own_votes = others, own_votes or others is None
         self.entry: Entry = reader.entry
         self.detector_net = Net(detector.content, detector.entry.name, threads=threads)
         self.reader_net = Net(reader.content, reader.entry.name, threads=threads)
         for net, entry in ((self.detector_net, detector.entry), (self.reader_net, reader.entry)):
-            if net.input_shape != entry.input or net.output_names != frozenset(entry.outputs):
-                raise VisionError(
-                    f"model {entry.name}: its tensors are not those of the manifest; install the package again"
-                )
+            _check(net, entry)
         self._alphabet = Alphabet(reader.entry.characters)
         self._kinds = reader.entry.kinds
+        self._knows_two_rows = any(kind in grammar.TWO_ROWS for kind in self._kinds)
 
     def find(self, picture: Picture, *, thorough: bool = False) -> list[PlateFound]:
         """Every plate in a picture, refused readings included, likeliest first."""
         found = []
-        for one in detect(self.detector_net, picture, thorough=thorough):
-            _, high, wide, _ = self.reader_net.input_shape
-            cut = geometry.rectify(picture, one.corners, (wide, high))
-            found.append(PlateFound(self.read_cut(cut), one.corners, one.score))
-        return sorted(found, key=lambda f: (f.reading.refused is not None, -f.reading.score))
+        for one in self._detect(picture, thorough=thorough):
+            readings = [
+                self.read_cut(cut, thorough=thorough, in_two_rows=in_two_rows)
+                for cut, in_two_rows in self._cuts(picture, one.corners)
+            ]
+            found.append(PlateFound(max(readings, key=_worth), one.corners, one.score))
+        return sorted(found, key=lambda f: _worth(f.reading), reverse=True)
 
     def read_cropped(self, picture: Picture) -> PlateFound:
         """The whole picture is one plate, perhaps tilted: read as it is and, where corners are found, rectified."""
@@ -73,13 +98,59 @@ class PlateReader:
             readings.append(PlateFound(self.read_cut(cut), np.float32(one.corners - (wide // 2, high)), None))
         return max(readings, key=lambda f: (f.reading.refused is None, f.reading.score))
 
-    def read_cut(self, cut: Picture) -> Reading:
-        """One rectified plate of exactly the reader's input size."""
+    def read_cut(self, cut: Picture, *, thorough: bool = False, in_two_rows: bool = False) -> Reading:
+        """One rectified plate of exactly the reader's input size; two rows side by side."""
         outputs = self.reader_net.run(cut)
-        kinds = {k: float(p) for k, p in zip(self._kinds, outputs["kind"], strict=True)}
-        return decide(self._alphabet, outputs["columns"], outputs["slots"], kinds)
+        odds = zip(self._kinds, outputs["kind"], strict=True)
+        kinds = {kind: float(p) for kind, p in odds if (kind in grammar.TWO_ROWS) is in_two_rows}
+        evidence = self._second(cut, thorough=thorough)
+        if self._own_votes:
+            evidence.append(of_own(self._alphabet, outputs["columns"], outputs["slots"]))
+        return decide(evidence, kinds)
+
+    def _cuts(self, picture: Picture, corners: Quad) -> Iterator[tuple[Picture, bool]]:
+        """The plate at the reader's size, and whether it was taken for one of two rows; both where it may be either."""
+        _, high, wide, _ = self.reader_net.input_shape
+        shape = geometry.width(corners) / max(1e-3, geometry.height(corners))
+        if shape > two_rows.SURELY_TWO or not self._knows_two_rows:
+            yield geometry.rectify(picture, corners, (wide, high)), False
+        if shape < two_rows.SURELY_ONE and self._knows_two_rows:
+            cut = geometry.rectify(picture, corners, (wide, 2 * high))
+            yield two_rows.side_by_side(cut, (wide, high)), True
+
+    def _second(self, cut: Picture, *, thorough: bool) -> list[Evidence]:
+        """What the published reader says, where there is one."""
+        if self._others is None:
+            return []
+        views = published.columns(self._others.reader_net, cut, shifted=thorough)
+        return [of_columns(self._others.alphabet, views)]
+
+    def _detect(self, picture: Picture, *, thorough: bool) -> list[Found]:
+        found = detect(self.detector_net, picture, thorough=thorough)
+        if self._others is None:
+            return found
+        return distinct([*found, *published.find(self._others.detector_net, picture)])
+
+
+def _worth(reading: Reading) -> tuple[bool, float]:
+    return reading.refused is None, reading.score
+
+
+def _check(net: Net, entry: Entry) -> None:
+    if net.input_shape != entry.input or net.output_names != frozenset(entry.outputs):
+        raise VisionError(f"model {entry.name}: its tensors are not those of the manifest; install the package again")
 
 
 def load_default(*, threads: int = 1) -> PlateReader:
     """The models that ship with the package, verified. Raises VisionError, ConfigError."""
     return PlateReader(verified(DETECTOR, MANIFEST), verified(READER, MANIFEST), threads=threads)
+
+
+def load_vote(*, threads: int = 1, must_be_accepted: bool, own_votes: bool = True) -> PlateReader:
+    """Ours and the published ones together. Raises VisionError where those are not here, not accepted or damaged."""
+    detector, reader = (
+        published_model(name, must_be_accepted=must_be_accepted) for name in (published.DETECTOR, published.READER)
+    )
+    others = PublishedNets(detector, reader, threads=threads)
+    own = verified(DETECTOR, MANIFEST), verified(READER, MANIFEST)
+    return PlateReader(*own, threads=threads, others=others, own_votes=own_votes)

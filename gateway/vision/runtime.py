@@ -39,7 +39,10 @@ class Net:
 
     def run(self, picture: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
         """Infer on one BGR picture of exactly the input's size; (v - 127.5) / 127.5 is applied here."""
-        x = (picture.astype(np.float32) - 127.5) * np.float32(1 / 127.5)
+        return self.run_ready((picture.astype(np.float32) - 127.5) * np.float32(1 / 127.5))
+
+    def run_ready(self, x: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+        """Infer on numbers (rows, columns, channels) that are what the model wants."""
         self._interpreter.set_tensor(self._input["index"], x[None])
         self._interpreter.invoke()
         self.invokes += 1

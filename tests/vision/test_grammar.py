@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.vision.grammar import FORMS, LENGTHS, Refusal, refusal, sentence
+from gateway.vision.grammar import FORM_OF, FORMS, Refusal, kinds_of, refusal, sentence
 
 TABLE = [
     ("京A12345", "blue", None),
@@ -11,10 +11,11 @@ TABLE = [
     ("京AB1C2D", "blue", None),
     ("粤BD12345", "green", None),
     ("粤BF1234K", "green", Refusal.ENERGY),
-    ("粤B12345D", "green", None),
+    ("粤B12345D", "green-large", None),
+    ("粤B12345D", "green", Refusal.ENERGY),
     ("粤BDA1234", "green", None),
     ("粤BL12345", "green", Refusal.ENERGY),
-    ("粤B12345Z", "green", Refusal.ENERGY),
+    ("粤B12345Z", "green-large", Refusal.ENERGY),
     ("粤BDAB123", "green", Refusal.ENERGY),
     ("", "blue", Refusal.NOTHING),
     ("京A1234", "blue", Refusal.LENGTH),
@@ -32,6 +33,19 @@ TABLE = [
     ("京A1234a", "blue", Refusal.CHARACTER),
     ("京A1234\uff11", "blue", Refusal.CHARACTER),  # a full-width digit
     ("京ABCDEF", "blue", Refusal.SERIAL),
+    ("川A0128警", "police", None),
+    ("川A01289", "police", Refusal.MARK),
+    ("川A0128警", "blue", Refusal.CHARACTER),
+    ("使123456", "embassy", None),
+    ("京123456", "embassy", Refusal.PROVINCE),
+    ("沪22478领", "consulate", None),
+    ("沪A2478领", "consulate", Refusal.CHARACTER),
+    ("粤Z7D20港", "hong-kong-macau", None),
+    ("粤B7D20港", "hong-kong-macau", Refusal.AUTHORITY),
+    ("京Z7D20港", "hong-kong-macau", Refusal.PROVINCE),
+    ("浙A3621学", "learner", None),
+    ("冀R0531挂", "trailer", None),
+    ("鲁B8K921", "yellow-two-row", None),
 ]
 
 
@@ -45,7 +59,13 @@ def test_every_refusal_appears_in_the_table_and_has_words():
     assert all(sentence(r) for r in Refusal)
 
 
-def test_every_form_describes_numbers_that_are_allowed():
-    for form in FORMS:
-        text = "".join(allowed[0] for allowed in form)
-        assert any(refusal(text, kind) is None for kind in LENGTHS), text
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_describes_numbers_that_are_allowed(form):
+    text = "".join(allowed[0] for allowed in form)
+    assert all(FORM_OF[kind] == form for kind in kinds_of(text))
+    assert kinds_of(text)
+
+
+def test_what_no_kind_may_say_has_no_kind():
+    assert kinds_of("京A1234警警") == ()
+    assert kinds_of("京A12345") == ("blue", "yellow", "yellow-two-row")

@@ -1,0 +1,168 @@
+"""Every accuracy table of docs/models.md: `make accuracy`, or `python -m training.accuracy [--real FOLDER]`.
+
+Three readers on the same pictures: ours, the published one, and the vote of both. Real pictures are measured only:
+nothing is trained on them or chosen by them. FOLDER holds the folders plates-ccpd-crops, plates-green-crops and
+plates-wholecar, each with labels.csv (file, plate, colour); without it the rendered tables alone are made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from gateway.errors import VisionError
+from gateway.vision.picture import Picture, decode
+from gateway.vision.reader import PlateReader, load_default, load_vote
+from gateway.vision.text import Reading
+from training import fonts, held_out
+from training.measure import interval, labelled, visits
+
+# Read on the same crops by others' readers; measured once for 1000 crops of which these are 300.
+PEERS = (("PP-OCRv4 (general)", 94.2), ("plate_rec_color", 91.3), ("LPRNet_Pytorch", 89.4), ("hyperlpr2", 82.7))
+REAL = (("plates-ccpd-crops", True), ("plates-green-crops", True), ("plates-wholecar", False))
+SHEET_COLUMNS, TILE = 4, (320, 120)
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """A reader by name."""
+
+    name: str
+    reader: PlateReader
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """A real picture that somebody read wrongly."""
+
+    picture: Picture
+    file: str
+    label: str
+    read: str
+    by: str
+
+
+def contenders() -> list[Contender]:
+    """Ours, and the vote where the published weights are here."""
+    found = [Contender("own", load_default())]
+    try:
+        found.append(Contender("published", load_vote(own_votes=False, must_be_accepted=False)))
+        found.append(Contender("vote", load_vote(must_be_accepted=False)))
+    except VisionError as e:
+        print(f"(without the published reader: {e})")
+    return found
+
+
+def rendered(among: Sequence[Contender], count: int) -> None:
+    """Exact readings by kind, province, width, tilt, blur, light and fault, corners known to 1 %."""
+    right: dict[tuple[str, str], dict[str, list[bool]]] = defaultdict(lambda: defaultdict(list))
+    began, unseen = time.monotonic(), fonts.unseen()
+    for number, plate in enumerate(held_out.plates(count, unseen), 1):
+        for one in among:
+            got = one.reader.read_cut(plate.cut, in_two_rows=plate.in_two_rows)
+            ok = got.refused is None and got.text == plate.text
+            for key in (("all", "all"), *plate.classes()):
+                right[key][one.name].append(ok)
+                if plate.width_px >= 100 and key[0] in ("all", "kind", "province"):
+                    right[key[0] + ", >= 100 px", key[1]][one.name].append(ok)
+        if number % 500 == 0:
+            print(f"  {number}/{count} in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+    _tables(right, [one.name for one in among])
+
+
+def _tables(right: dict[tuple[str, str], dict[str, list[bool]]], names: list[str]) -> None:
+    for table in dict.fromkeys(table for table, _ in right):
+        print(f"\n| {table} | " + " | ".join(names) + " |\n" + "| --- " * (len(names) + 1) + "|")
+        for row in sorted(row for t, row in right if t == table):
+            cells = [interval(sum(right[table, row][n]), len(right[table, row][n])) for n in names]
+            print(f"| {row} | " + " | ".join(cells) + " |")
+
+
+def real(among: Sequence[Contender], folder: Path) -> list[Miss]:
+    """Exact readings of real pictures; returns every miss."""
+    misses: list[Miss] = []
+    print("\n| real pictures | " + " | ".join(one.name for one in among) + " |\n" + "| --- " * (len(among) + 1) + "|")
+    for name, cropped in REAL:
+        rows, cells = labelled(folder / name), []
+        for one in among:
+            right = 0
+            for path, label, _ in rows:
+                picture = decode(path.read_bytes(), str(path))
+                text = _best(one.reader, picture, cropped=cropped)
+                right += text == label
+                if text != label:
+                    misses.append(Miss(picture, path.name, label, text, one.name))
+            cells.append(interval(right, len(rows)))
+        print(f"| {name} | " + " | ".join(cells) + " |")
+    print("\npeers on 1000 crops of the same set: " + ", ".join(f"{name} {share} %" for name, share in PEERS))
+    return misses
+
+
+def _best(reader: PlateReader, picture: Picture, *, cropped: bool) -> str:
+    found = [reader.read_cropped(picture)] if cropped else reader.find(picture, thorough=True)
+    readings: list[Reading] = [one.reading for one in found if one.reading.refused is None]
+    return readings[0].text if readings else ""
+
+
+def contact_sheet(misses: Sequence[Miss], path: Path) -> None:
+    """Every miss with its label and what was read, as one picture."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    from sim.render.glyphs import FONTS
+
+    hanzi, latin = (ImageFont.truetype(str(FONTS / name), 18) for name in ("plate-hanzi.ttf", "plate-latin.ttf"))
+    tiles = []
+    for miss in misses:
+        high, wide = miss.picture.shape[:2]
+        scale = min(TILE[0] / wide, (TILE[1] - 44) / high)
+        tile = np.full((TILE[1], TILE[0], 3), 250, np.uint8)
+        size = (max(1, int(wide * scale)), max(1, int(high * scale)))
+        tile[: size[1], : size[0]] = cv2.resize(miss.picture, size, interpolation=cv2.INTER_AREA)
+        image = Image.fromarray(tile[..., ::-1])
+        pen = ImageDraw.Draw(image)
+        for line, text in enumerate((f"{miss.label}", f"{miss.read or '-'} {miss.by}")):
+            x = 4
+            for character in text:
+                font = latin if character.isascii() else hanzi
+                pen.text((x, TILE[1] - 42 + 21 * line), character, font=font, fill=(0, 0, 0))
+                x += int(font.getlength(character))
+        tiles.append(np.asarray(image)[..., ::-1])
+    tiles += [np.full((TILE[1], TILE[0], 3), 250, np.uint8)] * (-len(tiles) % SHEET_COLUMNS)
+    rows = [np.hstack(tiles[i : i + SHEET_COLUMNS]) for i in range(0, len(tiles), SHEET_COLUMNS)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), np.vstack(rows))
+    print(f"\nevery miss: {path}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--real", type=Path, help="folder of the three folders of real pictures")
+    parser.add_argument("--plates", type=int, default=10_000, help="rendered plates")
+    parser.add_argument("--visits", type=int, default=100, help="rendered approaches of 24 frames")
+    parser.add_argument("--sheet", type=Path, default=Path("build/accuracy/misses.png"))
+    given = parser.parse_args()
+    cv2.setNumThreads(1)
+    among = contenders()
+    for one in among:
+        print(f"{one.name}: reader {one.reader.entry.name} {one.reader.entry.sha256[:16]}")
+    steps: list[Callable[[], object]] = [lambda: rendered(among, given.plates)]
+    if given.visits:
+        steps.append(lambda: visits(among[0].reader, given.visits, 0.05))
+    for step in steps:
+        step()
+    if given.real is not None:
+        misses = real(among, given.real)
+        if misses:
+            contact_sheet(misses, given.sheet)
+
+
+if __name__ == "__main__":
+    main()
