@@ -2,7 +2,7 @@
 # ARGS="..." is handed on by demo, test and bench; PYTHON=/path/to/python3.11 chooses the interpreter of .venv.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help venv models demo test check bench firmware lock clean dev-venv test-packages
+.PHONY: help venv models demo test check bench chaos accuracy mutation fuzz firmware lock clean dev-venv test-packages
 export PYTHON ZHIAN_TEST_PACKAGES
 BIN := .venv/bin
 
@@ -18,7 +18,7 @@ models: venv ## fetch the default models and verify them
 	@$(BIN)/zhian models verify
 
 demo: venv ## run a whole virtual community; Ctrl-C ends it
-	@$(BIN)/zhian models fetch >/dev/null
+	@$(BIN)/zhian models verify >/dev/null
 	@$(BIN)/zhian demo $(ARGS)
 
 test: dev-venv test-packages ## run every test (as root, installs the Debian packages they use)
@@ -29,8 +29,23 @@ check: dev-venv ## lint, formatting, types, import contracts, firmware, docs in 
 	@setup/check.sh
 
 bench: venv ## measure this machine against the budgets
-	@$(BIN)/zhian models fetch >/dev/null
+	@$(BIN)/zhian models verify >/dev/null
 	@$(BIN)/zhian bench $(ARGS)
+
+chaos: dev-venv ## kill and fault the way of an event under load, and print the ledger
+	@$(BIN)/zhian chaos run $(ARGS)
+	@$(BIN)/zhian chaos power-cuts
+
+accuracy: dev-venv ## measure the plate readers on rendered plates (ARGS="--real FOLDER" for labelled pictures)
+	@$(BIN)/zhian models fetch >/dev/null
+	@$(BIN)/python -m training.accuracy $(ARGS)
+
+mutation: dev-venv ## change the pure rooms in every small way and count what their tests notice
+	@$(BIN)/python setup/mutation.py $(ARGS)
+
+fuzz: dev-venv ## fuzz the contract's decoders for an hour
+	@mkdir -p build/fuzz
+	@PYTHONPATH=. $(BIN)/python tests/fuzz/fuzz_contract.py build/fuzz -max_total_time=3600 $(ARGS)
 
 firmware: dev-venv ## compile the nodes' firmware into build/firmware and print its size
 	@setup/firmware.sh

@@ -13,6 +13,6 @@ compile() { # output file, extras, further options
   uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
     --custom-compile-command "make lock" "${@}" $(printf -- '--extra=%s ' $extra) pyproject.toml -o "$out"
 }
-compile requirements/run.txt "gateway center sim"
+compile requirements/run.txt "gateway center sim models postgresql"
 # dev.txt contains run.txt at the same versions: what is tested is what users get.
 compile requirements/dev.txt "dev" --constraint requirements/run.txt

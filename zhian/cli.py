@@ -10,6 +10,8 @@ from typing import NoReturn
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("zhian.demo", "Run a whole virtual community and print where to look."),
     "gateway": ("zhian.gateway", "Core of a gateway: decides at the door."),
+    "access": ("zhian.access", "Who may pass, where and when: ask, change, undo, visitor passes."),
+    "portal": ("zhian.portal", "Open a portal, set modes, lockdown, fire reset."),
     "vision": ("zhian.vision", "The worker process that reads pictures."),
     "web": ("zhian.web", "The property manager's pages."),
     "center": ("zhian.center", "The district center: ingest, pages, subscribe."),
@@ -20,10 +22,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "profile": ("zhian.profile", "List and check device profiles."),
     "events": ("zhian.events", "The catalogue of events."),
     "bench": ("zhian.bench", "Measure this machine against the budgets."),
+    "chaos": ("zhian.chaos", "Break the way of an event, and count."),
     "doctor": ("zhian.doctor", "Check every part and say what to do."),
 }
 
-OURS = ("zhian", "gateway", "center", "sim", "firmware", "device_profiles", "runtime", "pages")
+OURS = ("zhian", "gateway", "center", "sim", "firmware", "device_profiles", "runtime", "pages", "model_conversion")
 
 
 def main() -> NoReturn:

@@ -140,6 +140,7 @@ def _site(file: Path) -> Iterator[Finding]:
         return
     yield Finding("core", True, f"version {status.version}, epoch {counts.epoch}", "running")
     yield Finding("storage", status.storage_ok, "writable" if status.storage_ok else "broken", "writable", "check disk")
+    yield from _room(file, config)
     for device, online in status.devices.items():
         found = "online" if online else "offline"
         yield Finding(f"device {device}", online, found, "online", "check its power, line, address and key")
@@ -151,3 +152,24 @@ def _site(file: Path) -> Iterator[Finding]:
     behind = status.uplink.made - status.uplink.acked_upto
     found = f"{'connected' if status.uplink.connected else 'not connected'}, {behind} events wait"
     yield Finding("center", status.uplink.connected, found, "connected", "check network, broker and password")
+
+
+def _room(file: Path, config) -> Iterator[Finding]:  # type: ignore[no-untyped-def]
+    """How long an outage of the center may last from now on, and what is set aside for a full disk."""
+    from gateway import config as configuration
+    from gateway.store.capacity import DOCUMENTED_EVENTS_PER_DAY, REQUIRED_HOURS, JournalLimits
+    from gateway.store.reading import JournalReading
+    from gateway.store.reserve import Reserve
+
+    database = configuration.database_file(file, config)
+    limits = JournalLimits(config.journal.rows_max, config.journal.retain_days)
+    room = JournalReading(database).room(limits, center=config.uplink.mode != "none")
+    found = f"room for {room.hours:.0f} h at {DOCUMENTED_EVENTS_PER_DAY} events a day"
+    fix = "restore the way to the center, or raise journal.rows_max" if room.limited_by == "rows" else "free some space"
+    yield Finding("journal", room.enough, found, f"at least {REQUIRED_HOURS} h", fix)
+    there = Reserve(database).there
+    fix = "free some space; core makes the reserve by itself"
+    yield Finding("reserve", there, "set aside" if there else "missing", "set aside for a full disk", fix)
+    for aside in sorted(database.parent.glob(f"{database.name}.damaged-*[0-9]")):
+        fix = "keep a copy for the manufacturer, check the disk, then remove it"
+        yield Finding("damaged journal", False, aside.name, "none", fix)

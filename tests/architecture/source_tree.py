@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PACKAGES = ("firmware", "gateway", "center", "device_profiles", "sim", "runtime", "pages", "zhian")
+PACKAGES = ("firmware", "gateway", "center", "device_profiles", "sim", "runtime", "pages", "model_conversion", "zhian")
 
 
 @cache

@@ -22,6 +22,9 @@ from sim.scenario import listed, load
 from zhian import site_files
 from zhian.community import Community, free_port, stored_events
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "center"))  # one scan for examples and for whole days
+from privacy_scan import found_in
+
 pytestmark = [pytest.mark.site, pytest.mark.timeout(180)]
 AT_A_TIME = 3
 ZHIAN = [sys.executable, "-m", "zhian"]
@@ -135,6 +138,8 @@ async def test_no_event_names_anybody(site_folder):
     events = stored_events(here.files)
     assert len(events) >= 20
     scenario = load(here.files.scenario)
+    names = [text for person in scenario.people for text in (person.name.zh, person.name.en)]
+    assert [found for event in events for found in found_in(event, names)] == []
     everything = json.dumps(events, ensure_ascii=False)
     for person in scenario.people:
         pins = [person.pin] if getattr(person, "pin", None) else []

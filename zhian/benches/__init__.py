@@ -59,9 +59,23 @@ def _plate() -> list[Figure]:
     return run()
 
 
+def _fire() -> list[Figure]:
+    from zhian.benches.fire import run
+
+    return run()
+
+
+def _events() -> list[Figure]:
+    from zhian.benches.events import run
+
+    return run()
+
+
 BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "access": _access,
     "journal": _journal,
+    "events": _events,
     "door": _door,
+    "fire": _fire,
     "plate": _plate,
 }

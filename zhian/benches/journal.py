@@ -16,7 +16,7 @@ from gateway.drivers.clock import SystemClock
 from gateway.ports import NewEntry
 from gateway.store import database
 from gateway.store.journal import Journal
-from zhian.benches import Figure, against
+from zhian.benches import Figure, absolute, against
 
 EVENTS = 2_000
 GROUP = 50
@@ -31,9 +31,11 @@ def run() -> list[Figure]:
         log_one, log_group = _log(place / "log1", 1), _log(place / "log50", GROUP)
         one = asyncio.run(_journal(place / "one.sqlite", 1))
         group = asyncio.run(_journal(place / "group.sqlite", GROUP))
+        kept = asyncio.run(_same_millisecond(place / "same.sqlite"))
     return [
         against("journal, one commit an event", one, "events/s", log_one, 0.7, "higher"),
         against("journal, groups of 50, encoding included", group, "events/s", log_group, 0.25, "higher"),
+        absolute("journal, kept of 1000 of one device in one ms", kept, "events", 1000, "higher"),
     ]
 
 
@@ -59,3 +61,19 @@ async def _journal(path: Path, group: int) -> float:
     took = time.perf_counter() - began
     await journal.close()
     return EVENTS / took
+
+
+class _OneMillisecond(SystemClock):
+    """Time stands still, so that all events of the one device have the same millisecond."""
+
+    def now_ms(self) -> int:
+        return 1_790_000_000_000
+
+
+async def _same_millisecond(path: Path) -> int:
+    journal = Journal(database.open_for_writing(path), _OneMillisecond("Asia/Shanghai", 0), path)
+    for _ in range(100):
+        await journal.record([ENTRY] * 10)
+    events = await journal.read(1, journal.last_seq, 2_000)
+    await journal.close()
+    return len({event.seq for event in events if event.time_ms == 1_790_000_000_000})

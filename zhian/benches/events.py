@@ -1,0 +1,244 @@
+"""Events on the wire: their size against JSON with gzip, and what sending costs against a bare MQTT client.
+
+Sizes: invented traffic (zhian/event_traffic.py) of a site whose names no dictionary has seen. "JSON" is as short as
+honest JSON gets: one identity, one time, the type's name, the fields that are set.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from center.contract.acknowledgement import Ack, encode_ack
+from center.contract.catalogue import CATALOGUE, Event
+from center.contract.cloudevents import rfc3339, to_cloudevent
+from center.contract.frame import FrameDecoder, FrameEncoder
+from center.contract.ranges import Ranges
+from gateway.drivers.clock import SystemClock
+from gateway.ports import NewEntry
+from gateway.store import database
+from gateway.store.journal import Journal
+from gateway.uplink.uplink import Uplink, UplinkSettings
+from runtime.mqtt import Access, Arrived, Connection, Manner
+from zhian.benches import Figure, against
+from zhian.event_traffic import Community, epoch, events
+from zhian.site_files import free_port
+
+SITE = Community(
+    ("unit-5-door", "unit-6-door", "unit-7-door", "unit-8-door", "clubhouse", "bicycle-shed"),
+    ("south-barrier", "service-barrier"),
+)
+SEED = 7
+EVENTS = 10_000
+BATCH = 100
+SENT = 3_000
+WINDOW = 200
+_EPOCH = epoch(SEED)
+
+
+def run() -> list[Figure]:
+    """Sizes first; then a broker on loopback for the rest."""
+    made = events(SITE, SEED, EVENTS)
+    return [*_sizes(made), *asyncio.run(_sending())]
+
+
+# --- sizes ---------------------------------------------------------------------------------------------------------
+
+
+def as_json(event: Event) -> bytes:
+    """The shortest honest JSON of this event by itself."""
+    fields = {k: v for k, v in msgspec.structs.asdict(event.data).items() if v not in (None, False)}
+    document: dict[str, Any] = {
+        "id": f"{_EPOCH}-{event.seq}",
+        "gateway": "gw-1",
+        "time": rfc3339(event.time_ms),
+        "type": CATALOGUE[type(event.data)].type,
+        "clock": "synced" if event.clock_certain else "uncertain",
+        "data": fields,
+    }
+    return json.dumps(document, separators=(",", ":")).encode()
+
+
+def _sizes(made: list[Event]) -> list[Figure]:
+    encoder = FrameEncoder()
+    zipped = sum(len(gzip.compress(as_json(event), 6, mtime=0)) for event in made) / len(made)
+    cloud = [json.dumps(to_cloudevent(e, "east", "garden", "gw-1", _EPOCH, False), separators=(",", ":")) for e in made]
+    print(  # what the page about events quotes, beside the figures with a goal
+        f"JSON {sum(len(as_json(e)) for e in made) / len(made):.0f} B, with gzip {zipped:.0f} B;"
+        f" CloudEvents JSON {sum(map(len, cloud)) / len(made):.0f} B an event",
+        file=sys.stderr,
+    )
+    live = sum(len(encoder.encode(_EPOCH, [event], False)) for event in made) / len(made)
+    figures = [against("event: bytes, live", live, "B/event", zipped, 0.25, "lower")]
+    for batch, goal in ((BATCH, 0.08), (10, 0.25), (1000, 0.08)):
+        frames = [encoder.encode(_EPOCH, made[i : i + batch], False) for i in range(0, len(made), batch)]
+        each = sum(map(len, frames)) / len(made)
+        figures.append(against(f"event: bytes, batches of {batch}", each, "B/event", zipped, goal, "lower"))
+    return figures
+
+
+# --- sending -------------------------------------------------------------------------------------------------------
+
+
+async def _sending() -> list[Figure]:
+    with tempfile.TemporaryDirectory(prefix="zhian-bench-", dir=Path.cwd()) as folder:
+        broker = _Broker(Path(folder))
+        await broker.start()
+        try:
+            raw_s, raw_cpu_s = await _measured(lambda: _raw(broker.port))
+            ours_s, _ = await _measured(lambda: _publish(broker.port))
+            _, cpu_s = await _measured(lambda: _store_and_send(broker.port, Path(folder)))
+        finally:
+            broker.stop()
+    return [
+        against("event: publish one by one", SENT / ours_s, "events/s", SENT / raw_s, 0.5, "higher"),
+        against("event: CPU per 1000, store and send", cpu_s / SENT * 1e3, "s", raw_cpu_s / SENT * 1e3, 2.5, "lower"),
+    ]
+
+
+async def _measured(work: Callable[[], Awaitable[float]]) -> tuple[float, float]:
+    """(what `work` says it took, CPU seconds of this process)."""
+    began = time.process_time()
+    taken_s = await work()
+    return taken_s, time.process_time() - began
+
+
+class _Broker:
+    """nats-server on loopback without users: what is compared is on this side of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self._file = folder / "nats.conf"
+        store, mqtt = str(folder / "nats"), {"host": "127.0.0.1", "port": self.port}
+        self._file.write_text(
+            json.dumps(
+                {"server_name": "b", "host": "127.0.0.1", "port": -1, "mqtt": mqtt, "jetstream": {"store_dir": store}}
+            )
+        )
+        self._process: subprocess.Popen[bytes] | None = None
+
+    async def start(self) -> None:
+        program = shutil.which("nats-server", path=str(Path(sys.executable).parent)) or "nats-server"
+        self._process = subprocess.Popen([program, "--config", str(self._file)], stderr=subprocess.DEVNULL)  # noqa: ASYNC220
+        async with asyncio.timeout(20):
+            while True:
+                try:
+                    _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                except OSError:
+                    await asyncio.sleep(0.05)
+                    continue
+                writer.close()
+                return
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(10)
+
+
+async def _raw(port: int) -> float:
+    """A bare paho client with its own thread: the same bytes, QoS 1, at most WINDOW unconfirmed."""
+    import paho.mqtt.client as mqtt
+
+    payload = _frames()[0]
+    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="raw", protocol=mqtt.MQTTv311)
+    client.max_inflight_messages_set(WINDOW)
+    client.connect("127.0.0.1", port)
+    client.loop_start()
+
+    def send() -> float:
+        began = time.perf_counter()
+        sent = [client.publish("zhian/v1/d/s/g/up/event", payload, 1) for _ in range(SENT)]
+        for one in sent:
+            one.wait_for_publish(20)
+        return time.perf_counter() - began
+
+    taken_s = await asyncio.to_thread(send)
+    client.disconnect()
+    client.loop_stop()
+    return taken_s
+
+
+def _frames() -> list[bytes]:
+    encoder = FrameEncoder()
+    return [encoder.encode(_EPOCH, [event], False) for event in events(SITE, SEED, SENT)]
+
+
+async def _publish(port: int) -> float:
+    """Encode each event by itself and publish it over our connection, at most WINDOW unconfirmed."""
+    made, encoder = events(SITE, SEED, SENT), FrameEncoder()
+    manner = Manner(in_flight=WINDOW)
+    connection = await Connection.open(Access("127.0.0.1", port, "ours"), [], lambda _: None, manner=manner)
+    began = time.perf_counter()
+    for event in made:
+        frame = encoder.encode(_EPOCH, [event], False)
+        while not connection.publish("zhian/v1/d/s/g/up/event", frame):  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    while connection.unconfirmed:  # noqa: ASYNC110  # a bench: nothing else to do
+        await asyncio.sleep(0)
+    taken_s = time.perf_counter() - began
+    await connection.close()
+    return taken_s
+
+
+async def _store_and_send(port: int, folder: Path) -> float:
+    """Journal and uplink as in core, one commit and one message an event; another process answers for the center."""
+    file, clock = folder / "bench.sqlite", SystemClock("Asia/Shanghai", 0)
+    journal = Journal(database.open_for_writing(file), clock, file)
+    settings = UplinkSettings("127.0.0.1", port, "d", "s", "g", "uplink", None, None, False)
+    link = Uplink(settings, journal, clock)
+    center = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "zhian.benches.events", str(port), stdout=asyncio.subprocess.PIPE
+    )
+    assert center.stdout is not None
+    await center.stdout.readline()
+    task = asyncio.create_task(link.run())
+    began = time.perf_counter()
+    async with asyncio.timeout(90):
+        for event in events(SITE, SEED, SENT):
+            await journal.record([NewEntry(event.data)])
+        while journal.acked_upto < journal.last_seq:  # noqa: ASYNC110  # the port has no event for it
+            await asyncio.sleep(0.005)
+    taken_s = time.perf_counter() - began
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    center.terminate()
+    await center.wait()
+    await journal.close()
+    return taken_s
+
+
+async def _stand_in(port: int) -> None:
+    """Acknowledges as a center does: for everything that has arrived since the last answer."""
+    decoder, seen, arrived, epochs = FrameDecoder(), Ranges(), asyncio.Event(), [""]
+
+    def take(message: Arrived) -> None:
+        frame = decoder.decode(message.payload)
+        epochs[0] = frame.epoch
+        for event in frame.events:
+            seen.add(event.seq, event.seq)
+        arrived.set()
+
+    center = await Connection.open(Access("127.0.0.1", port, "center"), ["zhian/v1/d/s/g/up/event"], take)
+    print("listening", flush=True)
+    while True:
+        await arrived.wait()
+        arrived.clear()
+        first = seen.first_range()
+        ack = Ack(epoch=epochs[0], stored_upto=first[1] if first and first[0] == 1 else 0)
+        center.publish("zhian/v1/d/s/g/down/ack", encode_ack(ack))
+
+
+if __name__ == "__main__":
+    asyncio.run(_stand_in(int(sys.argv[1])))
