@@ -2,7 +2,7 @@
 # ARGS="..." is handed on by demo, test and bench; PYTHON=/path/to/python3.11 chooses the interpreter of .venv.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help venv models demo test check bench chaos accuracy mutation fuzz firmware lock clean dev-venv test-packages
+.PHONY: help venv models demo test check scenarios bench chaos accuracy mutation fuzz firmware lock clean dev-venv test-packages
 export PYTHON ZHIAN_TEST_PACKAGES
 BIN := .venv/bin
 
@@ -27,6 +27,10 @@ test: dev-venv test-packages ## run every test (as root, installs the Debian pac
 
 check: dev-venv ## lint, formatting, types, import contracts, firmware, docs in step
 	@setup/check.sh
+
+scenarios: dev-venv ## play every scenario (ARGS="--seeds 5" for more); a report and a table in build/scenarios
+	@mkdir -p build/scenarios
+	@$(BIN)/zhian sim run all --jobs 2 --report build/scenarios/report.html --table build/scenarios/table.md $(ARGS)
 
 bench: venv ## measure this machine against the budgets
 	@$(BIN)/zhian models verify >/dev/null

@@ -17,6 +17,7 @@ from gateway import config as configuration
 from gateway.errors import OperationRefusedError, OperationsUnavailableError
 from gateway.model import PortalMode, SiteStatus
 from gateway.operations.client import OperationsClient
+from gateway.store.capacity import JournalLimits
 from gateway.store.reading import JournalReading
 from gateway.web import metrics, showing, sources
 from gateway.web.answers import Done, Events, Problem, event_of
@@ -36,7 +37,9 @@ PROBLEMS: dict[int | str, dict[str, object]] = {
 }  # fmt: skip
 
 
-def create(client: StatusClient, reading: Reading, place: Place) -> FastAPI:
+def create(
+    client: StatusClient, reading: Reading, place: Place, room_hours: Callable[[], float | None] | None = None
+) -> FastAPI:
     """The application over its sources. Raises pages.errors.PageError where ZHIAN_PAGE_TOKEN cannot be used."""
     app = application.create(
         "gateway", title=TITLE, templates=TEMPLATES, texts=TEXTS, zone=place.zone, open_paths=metrics.PATHS
@@ -44,7 +47,7 @@ def create(client: StatusClient, reading: Reading, place: Place) -> FastAPI:
     site = _Site(app.state.pages, client, reading, place)
     _add_pages(app, site)
     _add_rest(app, site)
-    metrics.add(app, client, reading)
+    metrics.add(app, client, reading, room_hours)
     return app
 
 
@@ -53,8 +56,14 @@ async def serve(config_file: Path) -> None:
     config = configuration.read(config_file)
     reading = JournalReading(configuration.database_file(config_file, config))
     client = OperationsClient(configuration.operations_socket(config_file, config))
+    limits = JournalLimits(config.journal.rows_max, config.journal.retain_days)
+
+    def room_hours() -> float:
+        return reading.room(limits, center=config.uplink.mode != "none").hours
+
     try:
-        await serving.serve(create(client, reading, place_of(config)), host=config.web.host, port=config.web.port)
+        pages_of_site = create(client, reading, place_of(config), room_hours)
+        await serving.serve(pages_of_site, host=config.web.host, port=config.web.port)
     finally:
         reading.close()
 

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Iterator
 
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse, Response
@@ -21,24 +20,6 @@ from gateway.store.reading import JournalCounts
 from gateway.web.sources import Reading, StatusClient
 
 PATHS = frozenset({"/metrics", "/health"})
-
-
-class _Hours(Protocol):
-    """gateway.store.capacity.Room."""
-
-    @property
-    def hours(self) -> float:
-        """Until events are lost."""
-        ...
-
-
-@runtime_checkable
-class _WithRoom(Protocol):
-    """A reading that knows how much the journal can still take."""
-
-    def room(self) -> _Hours:
-        """Raises StoreError."""
-        ...
 
 
 _GRANTED, _DENIED = "zhian.access.granted", "zhian.access.denied"
@@ -76,7 +57,7 @@ def _of_core(status: SiteStatus) -> Iterator[Metric]:
     yield _gauge("uplink_connected", "1 while connected to the center's broker", int(status.uplink.connected))
     yield _gauge("storage_ok", "0 while records wait in memory", int(status.storage_ok))
     yield _gauge("vision_online", "1 while the vision process answers", int(status.vision_online))
-    yield _gauge("clock_synced", "0 while the clock is not to be believed", int(status.clock == "synced"))
+    yield _gauge("clock_synced", "0 while the clock is not to be believed", int(status.clock == "certain"))
     yield _gauge("fire", "1 while a fire release is latched", int(status.fire))
     yield _gauge("lockdown", "1 while the site is locked down", int(status.lockdown))
     yield _gauge("started_timestamp_seconds", "When core started", status.started_ms / 1000)
@@ -101,8 +82,10 @@ def _of_journal(counts: JournalCounts, room_hours: float | None) -> Iterator[Met
     yield events
 
 
-def add(app: FastAPI, client: StatusClient, reading: Reading) -> None:
-    """The routes."""
+def add(
+    app: FastAPI, client: StatusClient, reading: Reading, room_hours: Callable[[], float | None] | None = None
+) -> None:
+    """The routes. `room_hours`: until events are lost, should the center fall silent now."""
     # Scrapes share one look, so that asking often costs little.
     latest: list[tuple[float, bytes]] = []
     looking = asyncio.Lock()
@@ -115,7 +98,7 @@ def add(app: FastAPI, client: StatusClient, reading: Reading) -> None:
 
     def journal() -> tuple[JournalCounts | None, float | None]:
         try:
-            return reading.counts(), reading.room().hours if isinstance(reading, _WithRoom) else None
+            return reading.counts(), room_hours() if room_hours is not None else None
         except StoreError:
             return None, None
 

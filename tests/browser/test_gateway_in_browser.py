@@ -43,16 +43,16 @@ async def test_opening_asks_then_tells_and_the_door_and_event_appear_by_themselv
     visit = await enter(create(site, site.reading, PLACE), width="phone")
     page = visit.page
     await page.click("#open-lobby")
-    await expect(page.locator("dialog")).to_contain_text("Building 1 lobby")
+    await expect(page.locator("#open-dialog")).to_contain_text("Building 1 lobby")
     assert site.opened == [], "nothing happens before the question is answered"
     await visit.shot("gateway-phone-ask")
     await page.click("[data-confirm]")
-    await expect(page.locator("dialog [data-stage=done]")).to_contain_text("was opened")
+    await expect(page.locator("#open-dialog [data-stage=done]")).to_contain_text("was opened")
     await visit.shot("gateway-phone-done")
     assert [portal for portal, _ in site.opened] == ["lobby"]
     await expect(page.locator("#portal-lobby .state")).to_have_text("Released: push to open")
     await expect(page.locator("#events tr").first).to_contain_text("Opened by an operator")
-    await page.click("dialog [data-dismiss]:visible")
+    await page.click("#open-dialog [data-dismiss]:visible")
     await expect(page.locator("#open-lobby")).to_be_focused()
     assert visit.complaints == []
 
@@ -61,7 +61,7 @@ async def test_a_refusal_is_told_in_the_dialog(enter: Enter, site: VirtualSite) 
     visit = await enter(create(site, site.reading, PLACE), locale="zh")
     await visit.page.click("#open-garage-lift")
     await visit.page.click("[data-confirm]")
-    await expect(visit.page.locator("dialog [data-stage=failed]")).to_contain_text("未开启")
+    await expect(visit.page.locator("#open-dialog [data-stage=failed]")).to_contain_text("未开启")
     await visit.shot("gateway-desk-refused")
 
 

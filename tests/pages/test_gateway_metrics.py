@@ -35,13 +35,15 @@ def figures(text: str) -> dict[tuple[str, ...], float]:
 
 
 async def test_the_site_in_figures(site: VirtualSite) -> None:
-    async with client_of(create(site, site.reading, PLACE)) as client:
+    async with client_of(create(site, site.reading, PLACE, lambda: 480.0)) as client:
         answer = await client.get("/metrics")
         health = await client.get("/health")
     assert (answer.status_code, health.status_code) == (200, 200)
     found = figures(answer.text)
     counts = site.reading.counts()
     assert found["zhian_gateway_core_up",] == 1
+    assert found["zhian_gateway_clock_synced",] == 1
+    assert found["zhian_gateway_journal_room_hours",] == 480
     assert found["zhian_gateway_events_made_total",] == counts.made > 0
     assert found["zhian_gateway_backlog_events",] == counts.made - counts.acked_upto
     assert found["zhian_gateway_decisions", "granted"] == counts.by_type["zhian.access.granted"] > 0

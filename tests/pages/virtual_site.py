@@ -188,3 +188,6 @@ class BrokenReading:
         raise StoreError(
             "gateway.sqlite: cannot be read (unable to open database file); start the gateway's core first"
         )
+
+    def shown(self, seq: int) -> int:
+        raise StoreError(f"gateway.sqlite: number {seq} cannot be read")
