@@ -19,6 +19,10 @@ class StoreError(CenterError):
     """The center's database cannot be opened, read or written."""
 
 
+class ClockDoubtedError(StoreError):
+    """Old events are not removed, because the clock may be wrong."""
+
+
 class SearchError(StoreError):
     """A question to the store is not one it can answer: a wrong filter or cursor."""
 

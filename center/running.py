@@ -13,7 +13,7 @@ from center.egress.attempt import Poster
 from center.egress.delivery import Delivery
 from center.egress.endpoint import Endpoint, endpoints
 from center.egress.ledger import Ledger
-from center.errors import CenterError
+from center.errors import CenterError, ClockDoubtedError
 from center.ingest import ingest
 from center.store import retention
 from center.store.choice import open_database
@@ -22,6 +22,7 @@ from runtime import log
 
 FIRST_REMOVAL_AFTER_S = 60.0
 REMOVAL_EVERY_S = 86_400.0
+CLOCK_DOUBTED_EVERY_S = 3600.0
 _AGAIN_AFTER_S = 30.0
 _logger = log.get("center")
 
@@ -52,21 +53,27 @@ async def _kept(name: str, work: Callable[[], Awaitable[None]]) -> None:
 async def _remove_daily(config_file: Path, config: CenterConfig) -> None:
     await asyncio.sleep(FIRST_REMOVAL_AFTER_S)
     while True:
-        database = open_database(config_file, config)
         try:
-            now_ms = time.time_ns() // 1_000_000
-            report = await asyncio.to_thread(retention.remove, database, now_ms, config.retention.days)
-        finally:
-            database.close()
-        if report.events or report.dead_letters:
-            _logger.info(
-                "old events removed",
-                events=report.events,
-                days=len(report.days),
-                dead_letters=report.dead_letters,
-                undelivered=report.undelivered,
-            )
-        await asyncio.sleep(REMOVAL_EVERY_S)
+            await asyncio.to_thread(_remove, config_file, config)
+            wait_s = REMOVAL_EVERY_S
+        except ClockDoubtedError as e:
+            _logger.warning("old events not removed", why=str(e))
+            wait_s = CLOCK_DOUBTED_EVERY_S
+        await asyncio.sleep(wait_s)
+
+
+def _remove(config_file: Path, config: CenterConfig) -> None:
+    database = open_database(config_file, config)
+    try:
+        report = retention.remove(database, time.time_ns() // 1_000_000, config.retention.days)
+    finally:
+        database.close()
+    if report.undelivered:
+        _logger.warning("events removed that webhooks had not come to", undelivered=report.undelivered)
+    if report.events or report.dead_letters:
+        _logger.info(
+            "old events removed", events=report.events, days=len(report.days), dead_letters=report.dead_letters
+        )
 
 
 async def _serve(config_file: Path, config: CenterConfig, endpoint: Endpoint) -> None:

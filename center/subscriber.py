@@ -31,7 +31,8 @@ from center.errors import CenterError
 
 _REMEMBERED = 100_000  # identities, to leave out copies: delivery is at least once
 _KEEPALIVE_S = 30
-_TOPIC = topics.every_gateway(Kind.EVENT)
+# Alarms also come first, and by themselves where a gateway's disk does not take them: only there can those be heard.
+_TOPICS = tuple(topics.every_gateway(kind) for kind in (Kind.EVENT, Kind.ALARM))
 
 
 class SubscriberError(CenterError):
@@ -184,11 +185,11 @@ def _client(access: SubscriberAccess, printer: _Printer, stop: Callable[[str], N
         if reason.is_failure:
             stop(f"the broker at {access.host}:{access.port} refused {access.username!r} ({reason})")
         else:
-            client.subscribe(_TOPIC, qos=1)
+            client.subscribe([(one, 1) for one in _TOPICS])
 
     def subscribed(_: Any, __: Any, ___: int, reasons: list[ReasonCode], ____: Any) -> None:
         if any(reason.is_failure for reason in reasons):
-            stop(f"the broker does not let {access.username!r} subscribe to {_TOPIC!r}; use a user of role center")
+            stop(f"the broker does not let {access.username!r} subscribe to {_TOPICS}; use a user of role subscriber")
         else:
             print(f"zhian: listening at {access.host}:{access.port}", file=sys.stderr)  # noqa: T201
 

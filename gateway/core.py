@@ -89,7 +89,7 @@ def build(file: Path, config: GatewayConfig) -> Core:
     policy = _policy(file, config, clock, journal)
     judge = Judge(policy.in_force.policy, clock, site_key, journal, read_pass=policy.read_pass)
     judge.restore_presence(journal.kept)
-    devices = Devices(judge)
+    devices = Devices(judge, len(config.reader) + len(config.scanner))
     on_buses = _portals_on_buses(config, judge, devices)
     factory = _pin_factory(file, config)
     pins, barriers = _barriers(file, config, judge, factory)
@@ -179,7 +179,9 @@ def _policy(file: Path, config: GatewayConfig, clock: SystemClock, journal: Jour
     return policy_store.open_policy(
         configuration.policy_database(file, config),
         configuration.policy_key_file(file, config),
-        policy_store.Place(config.site.district, config.site.site, wiring.portal_names(config)),
+        policy_store.Place(
+            config.site.district, config.site.site, wiring.portal_names(config), wiring.exit_readers(config)
+        ),
         resolve(file, config.policy.file),
         now_ms=clock.now_ms(),
         newest_seen=policy_store.seen(journal.kept),
@@ -251,7 +253,8 @@ def _pin_factory(file: Path, config: GatewayConfig) -> Factory | None:
 def _panel(config: GatewayConfig, factory: Factory | None, fire: FireControl) -> PanelInput | None:
     if config.fire.panel_pin is None or factory is None:
         return None
-    return PanelInput(config.fire.panel_pin, int(config.fire.active == "high"), factory, fire.panel_changed)
+    active_level = int(config.fire.active == "high")
+    return PanelInput(config.fire.panel_pin, active_level, factory, fire.panel_changed, fire.panel_lost)
 
 
 def _barriers(

@@ -62,8 +62,14 @@ class Outbox(Protocol):
         """The lowest number that was ever meant for the center: 1, or where a site joined a center later."""
         ...
 
-    async def report_lost(self, ranges: Sequence[tuple[int, int]], reason: str) -> None:
-        """Record OutboxLost for those of these numbers that are not here any more and were not reported yet."""
+    async def report_lost(self, ranges: Sequence[tuple[int, int]], reason: str, *, again: bool = False) -> None:
+        """Record OutboxLost for those of these numbers that are not here any more and were not reported yet, or with
+        `again` whether they were or not. Raises StoreError."""
+        ...
+
+    async def begin_epoch(self) -> None:
+        """The center has more of this epoch than was made here: an older copy of the store was put back. What is not
+        acknowledged, and all that follows, is of a new epoch. Raises StoreError."""
         ...
 
     def early(self) -> Sequence[tuple[str, Sequence[Event]]]:

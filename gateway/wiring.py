@@ -29,6 +29,12 @@ def portal_names(config: GatewayConfig) -> tuple[str, ...]:
     return (*portals, *(floor.name for lift in config.lift for floor in lift.floors))
 
 
+def exit_readers(config: GatewayConfig) -> dict[str, str]:
+    """The reader on the inner side of each portal that has one: the policy must say that who asks there leaves."""
+    with_two_sides: list[configuration.Door | configuration.Turnstile] = [*config.door, *config.turnstile]
+    return {portal.name: portal.exit_reader for portal in with_two_sides if portal.exit_reader is not None}
+
+
 def door_settings(config: GatewayConfig, door: configuration.Door) -> DoorSettings:
     """A door's settings; times in ms."""
     times = DoorTimes(

@@ -236,7 +236,11 @@ def _everything(_: Mapping[str, Any], facts: Sequence[Record], events: Sequence[
     if not counted:
         return False, "nobody counted what the gateway made (no fact site.counted)"
     made, stored = int(counted[-1]["made"]), len({(e.get("source"), e.get("id")) for e in events})
-    return stored >= made > 0, f"{made} made, {stored} at the center"
+    lost, unknown = (int(counted[-1].get(what, 0)) for what in ("lost", "unknown"))
+    seen = f"{made} made, {stored} at the center"
+    if lost or unknown:
+        seen += f"; {lost} of those made are not there, {unknown} of those there were not made here"
+    return stored == made > 0 and not lost and not unknown, seen
 
 
 def _repeated(groups: Mapping[str, Any], facts: Sequence[Record], _: Sequence[Record]) -> tuple[bool, str]:

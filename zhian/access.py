@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -81,12 +81,13 @@ def import_(
     import json
 
     from zhian import access_site
-    from zhian.policy_findings import findings
+    from zhian.policy_findings import findings, kept_revoked
 
     site = access_site.open_site(config)
     new = access_site.from_file(file)
     told = findings(new, site.portals(), site.now())
     version = access_site.take(site, file, new.document, access_site.operator_or_me(operator), over=over)
+    told += kept_revoked(new.document, access_site.present(site).document)
     if as_json:
         print(json.dumps({"version": version, "findings": told}, ensure_ascii=False))
         return
@@ -114,7 +115,7 @@ def check(
         site = access_site.open_site(config) if config else None
         new = access_site.from_file(file)
         told = findings(new, site.portals() if site else [], site.now() if site else datetime.now(UTC))
-        error = access_site.missing_portal(file, new, site.portals() if site else [])
+        error = access_site.refused(file, new, site)
     except UserError as e:
         error = str(e)
     if as_json:
@@ -143,11 +144,15 @@ def undo(
     version: Annotated[int | None, typer.Option(help="Go back to this version; else to the one before.")] = None,
     operator: Operator = None,
 ) -> None:
-    """Make an earlier version the next one. What is revoked now stays revoked."""
+    """Make an earlier version the next one. What is revoked or missing now comes back revoked."""
     from zhian import access_site
+    from zhian.policy_findings import kept_revoked
 
-    who = access_site.operator_or_me(operator)
-    made = access_site.ask(access_site.open_site(config), lambda client: client.undo_policy(version, who))
+    who, site = access_site.operator_or_me(operator), access_site.open_site(config)
+    before = access_site.present(site).document
+    made = access_site.ask(site, lambda client: client.undo_policy(version, who))
+    for line in kept_revoked(before, access_site.present(site).document):
+        print(f"note: {line}")
     print(f"version {made} is in force")
 
 
@@ -181,6 +186,29 @@ def restore(
     site = access_site.open_site(config)
     made = access_site.ask(site, lambda client: client.restore_credential(holder, credential, who))
     print(f"restored; version {made} is in force")
+
+
+@app.command()
+def forget(
+    config: Config,
+    holder: Annotated[str | None, typer.Option(help="Where this holder, their cars and visitors are.")] = None,
+    zone: Annotated[str | None, typer.Option(help="Who is in this zone.")] = None,
+    everybody: Annotated[bool, typer.Option("--all", help="Where everybody is.")] = False,
+    operator: Operator = None,
+) -> None:
+    """Forget where somebody is, so that anti-passback lets them in again. Core must run."""
+    from runtime.errors import UserError
+    from zhian import access_site
+
+    asked: list[tuple[Literal["holder", "zone", "all"], str]] = []
+    asked += [("holder", holder)] if holder is not None else []
+    asked += [("zone", zone)] if zone is not None else []
+    asked += [("all", "")] if everybody else []
+    if len(asked) != 1:
+        raise UserError("expected one of --holder, --zone and --all, got " + str(len(asked)) + " of them; give one")
+    who, (what, name) = access_site.operator_or_me(operator), asked[0]
+    count = access_site.ask(access_site.open_site(config), lambda client: client.forget_presence(what, name, who))
+    print(f"forgotten: {count} of the people, visitors and cars that were in a zone")
 
 
 @app.command(name="pass")

@@ -22,7 +22,7 @@ from gateway.store.policy_compile import compile_document
 from gateway.store.policy_document import PolicyDocument, canonical
 from gateway.store.policy_store import InForce, Place, PolicyStore, open_key, open_policy, seen_by_journal
 from gateway.store.policy_versions import VersionRow, open_versions, open_versions_read_only
-from gateway.wiring import portal_names
+from gateway.wiring import exit_readers, portal_names
 from runtime.errors import UserError
 
 T = TypeVar("T")
@@ -43,7 +43,8 @@ class Site:
     @property
     def place(self) -> Place:
         """Whose policy it is, and what it must describe."""
-        return Place(self.config.site.district, self.config.site.site, tuple(self.portals()))
+        site = self.config.site
+        return Place(site.district, site.site, tuple(self.portals()), exit_readers(self.config))
 
     @property
     def versions(self) -> Path:
@@ -159,10 +160,10 @@ def _take_here(
     return made.row.version
 
 
-def missing_portal(file: Path, policy: InForce, portals: list[str]) -> str:
-    """Why core would refuse the policy for a portal that it lacks, or ""."""
-    lost = [name for name in portals if name not in policy.policy.portals]
-    return f"{file}: portal {lost[0]!r} of this gateway is missing; add a [[portal]] table for it" if lost else ""
+def refused(file: Path, policy: InForce, site: Site | None) -> str:
+    """Why core of `site` would refuse the policy for what it lacks, or ""."""
+    problem = site.place.problem(policy.policy) if site else ""
+    return f"{file}: {problem}" if problem else ""
 
 
 def write_private(path: Path, content: bytes) -> None:

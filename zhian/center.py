@@ -45,7 +45,7 @@ def web(config: Config) -> None:
 def subscribe(
     config: Annotated[Path | None, typer.Option(help="center.toml; else give --broker and credentials")] = None,
     broker: Annotated[str | None, typer.Option(help="mqtt://HOST:PORT or mqtts://... of the broker")] = None,
-    username: Annotated[str | None, typer.Option(help="user with the right to read up/event")] = None,
+    username: Annotated[str | None, typer.Option(help="a user of role subscriber")] = None,
     password_file: Annotated[Path | None, typer.Option(help="file with that user's password")] = None,
     ca_file: Annotated[Path | None, typer.Option(help="mqtts: whose broker certificate is believed, PEM")] = None,
     certificate_file: Annotated[Path | None, typer.Option(help="mqtts: your certificate, PEM")] = None,

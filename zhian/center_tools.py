@@ -52,6 +52,7 @@ def moment_ms(text: str | None, option: str) -> int | None:
 def retention(
     config: Config,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would go")] = False,
+    trust_clock: Annotated[bool, typer.Option("--trust-clock", help="I looked: this machine's clock is right")] = False,
     json: Json = False,
 ) -> None:
     """Remove events older than retention.days, as the running center does once a day, and say what went."""
@@ -60,9 +61,14 @@ def retention(
 
     days = configuration.read(config).retention.days
     database = _database(config)
-    act = keeping.look if dry_run else keeping.remove
-    report = act(database, time.time_ns() // 1_000_000, days)
-    database.close()
+    now_ms = time.time_ns() // 1_000_000
+    try:
+        if dry_run:
+            report = keeping.look(database, now_ms, days)
+        else:
+            report = keeping.remove(database, now_ms, days, trust_clock=trust_clock)
+    finally:
+        database.close()
     if json:
         _print({"dry_run": dry_run, **asdict(report)})
         return

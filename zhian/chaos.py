@@ -47,7 +47,7 @@ def run(
 
     log.set_up("chaos")
     with _folder(folder) as place:
-        balanced = asyncio.run(campaign(place, plan(kills), seed, _printer(as_json)))
+        balanced = asyncio.run(campaign(place, plan(kills), seed, _printer(as_json), least_kills=kills))
     raise typer.Exit(0 if balanced else 1)
 
 
@@ -81,7 +81,8 @@ def plan(kills: int) -> dict[str, int]:
     times = {name: max(1, -(-kills * SHARES[name] // 100)) if name in SHARES else others for name in FAULTS}
     for name in ("10 000 connects", "center away, small journal overflows", "the center loses its disk"):
         times[name] = max(1, others // 6)
-    times["hostile gateway"] = max(1, others // 3)
+    for name in ("hostile gateway", "a gateway's database is put back"):
+        times[name] = max(1, others // 3)
     return times
 
 
@@ -93,8 +94,10 @@ async def campaign(
     *,
     connects: int = 10_000,
     gateways: int = GATEWAYS,
+    least_kills: int = 0,
 ) -> bool:
-    """Run each fault of `times` so many times; after each kind settle, count and `say` a row. True where all balance.
+    """Run each fault of `times` so many times; after each kind settle, count and `say` a row. True where all balance
+    and at least `least_kills` processes were killed.
 
     Raises UserError where the site does not settle.
     """
@@ -129,7 +132,9 @@ async def campaign(
             )
     finally:
         await site.stop()
-    return balanced
+    if chaos.kills < least_kills:
+        print(f"only {chaos.kills} of {least_kills} kills happened", file=sys.stderr)
+    return balanced and chaos.kills >= least_kills
 
 
 async def _counted(site: Site) -> Ledger:

@@ -11,6 +11,8 @@ from sim.network import Ends, Network
 from zhian import chaos_hostile
 from zhian.chaos_site import Gateway, Part, Site
 
+_UP_LOOKS = 1_000  # 20 s
+
 Fault = Callable[["Campaign"], Awaitable[None]]
 
 
@@ -22,20 +24,25 @@ class Campaign:
     dice: random.Random
     connects: int = chaos_hostile.CONNECTS
     kills: int = 0
+    turn: int = 0
 
     def gateway(self) -> Gateway:
-        """One of them."""
-        return self.dice.choice(self.site.gateways)
+        """Each in its turn."""
+        self.turn += 1
+        return self.site.gateways[self.turn % len(self.site.gateways)]
 
     async def moment(self, least_s: float = 0.05, most_s: float = 0.6) -> None:
         """Load goes on for a while; what happens next happens at an instant nobody chose."""
         await asyncio.sleep(self.dice.uniform(least_s, most_s))
 
     async def kill(self, part: Part) -> None:
-        """kill -9 and count it; whoever keeps it starts it again."""
-        if part.pid is not None:
-            await part.kill()
-            self.kills += 1
+        """kill -9 and count it; whoever keeps it starts it again. One that is down is waited for."""
+        for _ in range(_UP_LOOKS):
+            if part.pid is not None:
+                await part.kill()
+                self.kills += 1
+                break
+            await asyncio.sleep(0.02)
         await self.moment(0.1, 1.4)  # most of the time it is up again by the next one, some of the time it is not
 
 
@@ -106,6 +113,36 @@ async def full_disk_gateway(c: Campaign) -> None:
     await _healed(gateway)
 
 
+async def hung_disk_gateway(c: Campaign) -> None:
+    """Its disk does not answer, neither yes nor no."""
+    gateway = c.gateway()
+    gateway.part.tell("hang on")
+    await c.moment(1.5, 3.0)
+    gateway.part.tell("hang off")
+    await c.moment()
+    await _healed(gateway)
+
+
+async def copy_put_back(c: Campaign) -> None:
+    """A copy of its database, made when all was acknowledged, is put back after a while: a new epoch has to begin."""
+    gateway = c.gateway()
+    copy = gateway.folder / "copy"
+    await _all_written(gateway)
+    await gateway.part.off()
+    gateway.copy_database(copy)
+    gateway.part.on()
+    await c.moment(1, 2)
+    gateway.part.tell("resume")
+    await c.moment(1, 2)
+    await _all_written(gateway)
+    await gateway.part.off()
+    gateway.put_back(copy)
+    c.kills += 2
+    gateway.part.on()
+    await c.moment(1, 2)
+    gateway.part.tell("resume")
+
+
 async def full_disk_center(c: Campaign) -> None:
     c.site.center.disk(full=True)
     await c.moment(0.5, 2.0)
@@ -123,7 +160,7 @@ async def clock_jump(c: Campaign) -> None:
 
 
 async def hostile(c: Campaign) -> None:
-    await chaos_hostile.attack(c.site)
+    await chaos_hostile.attack(c.site, c.gateway().name)
     await c.moment()
 
 
@@ -167,6 +204,15 @@ async def _healed(gateway: Gateway) -> None:
             return
 
 
+async def _all_written(gateway: Gateway) -> None:
+    """Until all it made is acknowledged, and that is on its disk: a copy made now is of a gateway that is at rest."""
+    for _ in range(300):
+        gateway.part.tell("pause")
+        await asyncio.sleep(0.1)
+        if gateway.at_rest():
+            return
+
+
 FAULTS: dict[str, Fault] = {
     "kill -9 of a gateway": kill_gateway,
     "kill -9 of the center": kill_center,
@@ -177,6 +223,7 @@ FAULTS: dict[str, Fault] = {
     "network stalls, or answers are lost": stall,
     "messages twice, torn, out of order": duplicate,
     "full disk at a gateway": full_disk_gateway,
+    "hung disk at a gateway": hung_disk_gateway,
     "full disk at the center": full_disk_center,
     "clock jumps": clock_jump,
     "hostile gateway": hostile,
@@ -184,4 +231,6 @@ FAULTS: dict[str, Fault] = {
     "a broker that acknowledges and drops": forgetful_broker,
     "the broker loses its disk": broker_loses_disk,
     "the center loses its disk": center_loses_disk,
+    # Last: what was acknowledged before it is not offered to a center that loses its disk after it.
+    "a gateway's database is put back": copy_put_back,
 }

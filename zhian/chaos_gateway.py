@@ -1,8 +1,8 @@
 """One gateway under load for `zhian chaos`: the product's journal and uplink in a process of their own, and no doors.
 
 `python -m zhian.chaos_gateway SPEC.json`. Each event bears `p<run>-<n>` as its portal, so that it is known again at the
-center. Commands on stdin, one a line: `pause`, `resume`, `clock MS` (how far the clock is off). Reports on stdout, JSON
-lines: {"run","confirmed","last_seq","acked","ok","in_memory"}.
+center. Commands on stdin, one a line: `pause`, `resume`, `clock MS` (how far the clock is off), `hang on|off` (the disk
+does not answer). Reports on stdout, JSON lines: {"run","confirmed","last_seq","acked","ok","in_memory"}.
 """
 
 from __future__ import annotations
@@ -11,9 +11,12 @@ import asyncio
 import json
 import secrets
 import sys
+import threading
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -21,6 +24,7 @@ from center.contract import catalogue
 from gateway.ports import NewEntry
 from gateway.store import opening
 from gateway.store.capacity import JournalLimits
+from gateway.store.database import Connection, Cursor
 from gateway.store.journal import Journal
 from gateway.store.reserve import Reserve
 from gateway.uplink.uplink import Timing, Uplink, UplinkSettings
@@ -62,10 +66,34 @@ class JumpingClock:
         return datetime.fromtimestamp(self.now_ms() / 1000, UTC)
 
 
+class HangingDisk:
+    """A connection whose statements do not come back while `answers` is not set."""
+
+    def __init__(self, real: Connection, answers: threading.Event) -> None:
+        self._real = real
+        self._answers = answers
+
+    @property
+    def in_transaction(self) -> bool:
+        return self._real.in_transaction
+
+    def execute(self, sql: str, values: Sequence[Any] = (), /) -> Cursor:
+        self._answers.wait()
+        return self._real.execute(sql, values)
+
+    def executemany(self, sql: str, rows: Any, /) -> Cursor:
+        self._answers.wait()
+        return self._real.executemany(sql, rows)
+
+    def close(self) -> None:
+        self._real.close()
+
+
 class Load:
     """Records events one after the other at a rate, and says how far it is."""
 
-    def __init__(self, spec: Spec, journal: Journal, clock: JumpingClock) -> None:
+    def __init__(self, spec: Spec, journal: Journal, clock: JumpingClock, disk_answers: threading.Event) -> None:
+        self._disk_answers = disk_answers
         self._spec = spec
         self._journal = journal
         self._clock = clock
@@ -116,6 +144,10 @@ class Load:
                     self._going.set()
                 case ["clock", offset_ms]:
                     self._clock.offset_ms = int(offset_ms)
+                case ["hang", "on"]:
+                    self._disk_answers.clear()
+                case ["hang", "off"]:
+                    self._disk_answers.set()
 
 
 async def main(file: Path) -> None:
@@ -124,8 +156,10 @@ async def main(file: Path) -> None:
     database = Path(spec.database)
     clock = JumpingClock()
     opened = await asyncio.to_thread(opening.open_store, database)
+    answers = threading.Event()
+    answers.set()
     journal = Journal(
-        opened.connection,
+        HangingDisk(opened.connection, answers) if opened.connection is not None else None,
         clock,
         database,
         limits=JournalLimits(rows_max=spec.rows_max),
@@ -143,7 +177,7 @@ async def main(file: Path) -> None:
         password=spec.password,
         simulated=True,
     )
-    load = Load(spec, journal, clock)
+    load = Load(spec, journal, clock, answers)
     await journal.mark_running()
     try:
         async with asyncio.TaskGroup() as tasks:

@@ -23,6 +23,7 @@ from zhian.chaos_site import DISTRICT, HOSTILE, SITE, Site
 
 CONNECTS = 10_000
 AT_ONCE = 500  # connections held open together
+EPOCHS = 40  # that a hostile gateway says it has lost something of, times seven topics
 _TIME_MS = 1_790_000_000_000
 
 
@@ -34,6 +35,7 @@ def forged(victim: str) -> list[tuple[str, bytes]]:
     honest = encoder.encode("0" * 16, [event], True)
     far = encoder.encode("1" * 16, [Event(1 << 53, _TIME_MS, True, PortalForced("far"))], True)
     islands = [Event(2 * n + 1, _TIME_MS, True, PortalForced("island")) for n in range(900)]
+    epochs = [OutboxLost(f"{0xE000 + n:016x}", ((1, 9),), "lie") for n in range(EPOCHS)]
     everything = OutboxLost("2" * 16, ((1, 1 << 53),), "lie")
     bomb = zstandard.ZstdCompressor().compress(bytes(200 << 20))
     names = [topics.topic(own, kind) for kind in (Kind.EVENT, Kind.ALARM, Kind.STATE)]
@@ -55,15 +57,16 @@ def forged(victim: str) -> list[tuple[str, bytes]]:
         far,
         encoder.encode("4" * 16, islands, True),
         encoder.encode("5" * 16, [Event(1, 0, False, everything)], True),
+        *(encoder.encode("6" * 16, [Event(n, 0, False, lie)], True) for n, lie in enumerate(epochs, 1)),
         state,
         ack,
     ]
     return [(topic, payload) for topic in names for payload in payloads]
 
 
-async def attack(site: Site, repeats: int = 3) -> int:
-    """Send all of it `repeats` times (the later ones are replays); returns how many were sent."""
-    messages = forged(site.gateways[0].name) * repeats
+async def attack(site: Site, victim: str, repeats: int = 3) -> int:
+    """Send all of it `repeats` times (the later ones are replays), to `victim`'s topics, too; returns how many."""
+    messages = forged(victim) * repeats
     client = mqtt.Client(
         CallbackAPIVersion.VERSION2, client_id=f"hostile-{secrets.token_hex(4)}", protocol=mqtt.MQTTv311
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-from collections.abc import Iterable
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -56,20 +57,25 @@ def read(site: Site) -> Ledger:
 
 def _add(ledger: Ledger, gateway: Gateway, rows: list[tuple[str, int, str, str]]) -> None:
     with _reading(gateway.database) as journal:
-        epoch = journal.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()[0]
-        made = journal.execute("SELECT coalesce(max(seq), 0) FROM journal").fetchone()[0]
+        meta = dict(journal.execute("SELECT key, value FROM meta").fetchall())
+        last = journal.execute("SELECT coalesce(max(seq), 0) FROM journal").fetchone()[0]
+    epoch, first = meta["epoch"], max(1, int(meta.get("first_seq", 1)))  # above 1 where a copy was put back
+    made = last - first + 1
     stored = {seq for e, seq, _, _ in rows if e == epoch}
     lost = Ranges()
     portals: list[tuple[str, str]] = []  # epoch, portal
-    for e, _, type_, data in rows:
+    numbers: dict[str, int] = {}  # portal -> number in the present epoch; 0: it has another identity
+    for e, seq, type_, data in rows:
         content = json.loads(data)
         if type_ == "zhian.outbox.lost" and content["epoch"] == epoch:
             for first, last in content["ranges"]:
                 lost.add(first, last)
         elif type_ in ("zhian.portal.opened", "zhian.portal.forced"):
             portals.append((e, content["portal"]))
+            numbers[content["portal"]] = seq if e == epoch else 0
             ledger.forged += not content["portal"].startswith("p")
-    reported = sum(1 for seq in range(1, made + 1) if seq not in stored and seq in lost)
+    gone = [seq for seq in range(first, last + 1) if seq not in stored and seq in lost]
+    reported = len(gone)
     ledger.made += made
     ledger.stored += len(stored)
     ledger.lost += reported
@@ -77,11 +83,21 @@ def _add(ledger: Ledger, gateway: Gateway, rows: list[tuple[str, int, str, str]]
     ledger.early += sum(1 for e, _, _, _ in rows if e != epoch)
     ledger.duplicates += len(portals) - len({portal for _, portal in portals})
     ledger.disorder += _disorder(portal for e, portal in portals if e == epoch)
-    there = {portal for _, portal in portals}
-    confirmed = sum(
-        1 for run, upto in gateway.confirmed.items() for n in range(1, upto + 1) if f"p{run}-{n}" not in there
-    )
-    ledger.unconfirmed += max(0, confirmed - reported)
+    ledger.unconfirmed += sum(_unaccounted(run, upto, numbers, gone) for run, upto in gateway.confirmed.items())
+
+
+def _unaccounted(run: str, upto: int, numbers: Mapping[str, int], gone: Sequence[int]) -> int:
+    """How many of the events 1..`upto` of a run are neither stored nor, between the numbers of those made before and
+    after them, reported lost."""
+    unaccounted = waiting = low = 0
+    for n in range(1, upto + 2):
+        seq = numbers.get(f"p{run}-{n}", None if n <= upto else 1 << 53)
+        if seq is None:
+            waiting += 1
+        elif seq:
+            room = bisect_left(gone, seq) - bisect_right(gone, low)
+            unaccounted, waiting, low = unaccounted + max(0, waiting - room), 0, seq
+    return unaccounted + waiting
 
 
 def _disorder(portals: Iterable[str]) -> int:

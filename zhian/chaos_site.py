@@ -11,6 +11,7 @@ import secrets
 import shutil
 import signal
 import socket
+import sqlite3
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -168,9 +169,32 @@ class Gateway:
         said = self.said
         return bool(said) and said["ok"] and not said["in_memory"] and said["acked"] == said["last_seq"] > 0
 
+    def at_rest(self) -> bool:
+        """Whether its file says that everything in it is acknowledged."""
+        with contextlib.closing(sqlite3.connect(f"{self.database.absolute().as_uri()}?mode=ro", uri=True)) as journal:
+            (made,) = journal.execute("SELECT coalesce(max(seq), 0) FROM journal").fetchone()
+            (acked,) = journal.execute("SELECT value FROM meta WHERE key = 'acked_upto'").fetchone()
+            (early,) = journal.execute("SELECT count(*) FROM early WHERE acked = 0").fetchone()
+        return self.settled and made == int(acked) and not early
+
+    def copy_database(self, folder: Path) -> None:
+        """A copy of its files as they are; nothing may run."""
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        for file in self.folder.glob("gateway.sqlite*"):
+            shutil.copy(file, folder / file.name)
+
+    def put_back(self, folder: Path) -> None:
+        """What `copy_database` made takes the place of what is there."""
+        for file in self.folder.glob("gateway.sqlite*"):
+            file.unlink()
+        for file in folder.iterdir():
+            shutil.copy(file, self.folder / file.name)
+
     async def repair(self) -> None:
         """The network and the disk are well again."""
         self.part.disk(full=False)
+        self.part.tell("hang off")
         self.part.on()
         await self.network.close()
         self.network = Network(self.ends, lambda *_, **__: None)

@@ -40,6 +40,7 @@ class Tally:
     denied: int
     plates_read: int
     alarms: int
+    unknown: int = 0  # stored at the center, and made by nobody here
 
     def plain(self) -> dict[str, int]:
         """As the JSON object of `zhian demo --json`."""
@@ -120,26 +121,27 @@ class Community:
         return tally
 
     def tally(self) -> Tally:
-        """Count in both databases. Whatever the center has not stored counts as lost."""
+        """Compare both databases, event by event. Whatever the center has not stored counts as lost."""
         if not self.files.has_gateway:
             return Tally(0, 0, 0, 0, 0, 0, 0, 0)
-        gateway, center = (
-            JournalReading(self.files.gateway_database, see_duress=True),
-            EventReading(self.files.center_database),
-        )
-        made = gateway.counts()
-        stored = center.counts()
+        gateway = JournalReading(self.files.gateway_database, see_duress=True)
+        made, identities = gateway.counts(), gateway.identities()
         gateway.close()
+        events = {str(event["id"]): event for event in stored_events(self.files)}
+        stored, ids = set(events), {f"{epoch}-{seq}" for epoch, seq in identities}
+        # An alarm that left while nothing could be stored is only at the center where power was cut before that healed.
+        ids |= {one for one in stored if not one.startswith(made.epoch) and events[one]["severity"] in _ALARMS}
         alarms = sum(made.by_type.get(e.type, 0) for e in CATALOGUE.values() if e.severity in _ALARMS)
         return Tally(
-            events_made=made.made,
-            events_stored=stored.stored,
-            lost=max(0, made.made - stored.stored),
-            duplicated=stored.duplicated,
+            events_made=len(ids),
+            events_stored=len(stored),
+            lost=len(ids - stored),
+            duplicated=EventReading(self.files.center_database).counts().duplicated,
             granted=made.by_type.get("zhian.access.granted", 0),
             denied=made.by_type.get("zhian.access.denied", 0),
             plates_read=made.by_type.get("zhian.vehicle.seen", 0),
             alarms=alarms,
+            unknown=len(stored - ids),
         )
 
     def _note(self, tally: Tally) -> None:
@@ -149,7 +151,8 @@ class Community:
         t_ms = json.loads(lines[-1])["t_ms"] if lines else 0.0
         fact = {"t_ms": t_ms, "unix_ms": time.time_ns() // 1_000_000, "kind": "site.counted", "subject": "gateway"}
         with path.open("a", encoding="utf-8") as world:
-            world.write(json.dumps(fact | {"made": tally.events_made, "stored": tally.events_stored}) + "\n")
+            counted = {"made": tally.events_made, "stored": tally.events_stored}
+            world.write(json.dumps(fact | counted | {"lost": tally.lost, "unknown": tally.unknown}) + "\n")
 
     async def _drain(self) -> None:
         """Wait until the gateway's journal is acknowledged to its end."""
@@ -163,8 +166,16 @@ class Community:
         reading.close()
 
     async def _settle(self) -> None:
-        """Wait until the center has stored as much as was made."""
-        await self._until(lambda: self.tally().lost > 0)
+        """Wait until the center has stored as much as was made; what exactly is compared after that."""
+        gateway = JournalReading(self.files.gateway_database, see_duress=True)
+        center = EventReading(self.files.center_database)
+
+        def waiting() -> bool:
+            made = gateway.counts()
+            return center.counts().stored < made.made + made.early
+
+        await self._until(waiting)
+        gateway.close()
 
     async def _until(self, waiting: Callable[[], bool]) -> None:
         deadline = time.monotonic() + DRAIN_TIMEOUT_S

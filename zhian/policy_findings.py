@@ -7,9 +7,11 @@ from datetime import datetime, timedelta
 
 from gateway.store.policy_calendar import official_years
 from gateway.store.policy_document import PolicyDocument
+from gateway.store.policy_edits import credential_name
 from gateway.store.policy_store import InForce
 
 MAX_LISTED = 5
+SECRET = ("pin", "code")  # named by their kind: the digest stays out of every message
 CALENDAR_AHEAD = timedelta(days=45)  # by then the next year's holidays are announced, and a release should have them
 
 
@@ -17,6 +19,22 @@ def findings(policy: InForce, portals: Iterable[str], now: datetime) -> list[str
     """Sentences. portals: those of the gateway; now: aware."""
     document = policy.document
     return [*_groups(document), *_people(document), *_portals(document, set(portals)), *_times(document, now)]
+
+
+def kept_revoked(asked: PolicyDocument, in_force: PolicyDocument) -> list[str]:
+    """What is revoked in the version in force although `asked` does not say so, in one sentence or none. No list on
+    site shows a credential that tells of duress."""
+    revoked = {(one.kind, one.key) for one in asked.credential if one.revoked}
+    kept = [
+        f"{one.holder} {one.kind if one.id is None and one.kind in SECRET else credential_name(one)}"
+        for one in in_force.credential
+        if one.revoked and not one.duress and (one.kind, one.key) not in revoked
+    ]
+    passes = {one.id for one in asked.pass_ if one.revoked}
+    kept += [f"{one.holder} pass-{one.id}" for one in in_force.pass_ if one.revoked and one.id not in passes]
+    if not kept:
+        return []
+    return [f"revoked all the same: {_some(kept)}; zhian access restore HOLDER CREDENTIAL takes a revocation back"]
 
 
 def _groups(document: PolicyDocument) -> Iterator[str]:

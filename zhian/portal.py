@@ -94,10 +94,16 @@ def release(config: Config, operator: Operator = None) -> None:
 
 
 @app.command(name="reset-fire")
-def reset_fire(config: Config, operator: Operator = None) -> None:
+def reset_fire(
+    config: Config,
+    operator: Operator = None,
+    although_unknown: Annotated[
+        bool, typer.Option("--although-unknown", help="Also where an input that said fire cannot be asked any more.")
+    ] = False,
+) -> None:
     """End the fire release, on site. Refused while any fire input is still active."""
     from zhian import access_site
 
     who = access_site.operator_or_me(operator)
-    access_site.ask(access_site.open_site(config), lambda core: core.reset_fire(who))
+    access_site.ask(access_site.open_site(config), lambda core: core.reset_fire(who, although_unknown))
     print("the fire release has been reset")

@@ -20,7 +20,7 @@ from typing import Any
 from center.contract import catalogue
 from gateway.store import database, opening
 from gateway.store.capacity import JournalLimits
-from gateway.store.journal_rows import JournalRows, late, row_of
+from gateway.store.journal_rows import JournalRows, row_of, said_late
 from gateway.store.memory_ring import MemoryRow
 
 SECTOR_BYTES = 512
@@ -177,7 +177,7 @@ class _Workload:
         return row_of(data, self.now_ms, True, "holder" * self.dice.randrange(5), None)
 
     def _late(self) -> None:
-        waiting = [late(self._row()) for _ in range(self.dice.randrange(1, 12))]
+        waiting = [said_late(self._row()) for _ in range(self.dice.randrange(1, 12))]
         for row in waiting[:2]:
             self.early += 1
             row.early_seq = self.early

@@ -39,7 +39,10 @@ def enter(folder: Path) -> Callable[[], None]:
 
 
 def leave(pid: int, folder: Path) -> None:
-    """Make `folder` writable again for the process that began with `enter`. Raises UserError."""
+    """Make `folder` writable again for the process that began with `enter`. Raises UserError.
+
+    A process that ends by itself meanwhile (core does not start on a read-only disk) takes its view with it.
+    """
     target = bytes(folder)
 
     def undo() -> None:
@@ -48,7 +51,20 @@ def leave(pid: int, folder: Path) -> None:
             _must(_libc.setns(handle, 0), "setns")
         _remount(target, 0)
 
-    _try(undo, f"{folder} stays read-only for process {pid}")
+    try:
+        _try(undo, f"{folder} stays read-only for process {pid}")
+    except UserError:
+        if not _ended(pid):
+            raise
+
+
+def _ended(pid: int) -> bool:
+    """Whether the process is gone, or dead and not yet waited for."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()[0]
+    except OSError:
+        return True
+    return state in "ZX"
 
 
 def check(folder: Path) -> None:

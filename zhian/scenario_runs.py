@@ -7,7 +7,7 @@ import contextlib
 import json
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from center.store.reading import MAX_ROWS, EventReading
 from gateway.store.reading import JournalReading
 from runtime.errors import UserError
 from runtime.log import shown
-from sim import expectations
+from sim import expectations, privacy_scan
 from sim.report import Run
 from sim.report_picture import Place, is_fault
 from sim.scenario import Scenario
@@ -60,8 +60,10 @@ async def run(planned: Planned, say: Callable[[str], None]) -> Run:
         received_ms = _received_ms(files.center_database) if scenario.gateway else {}
         events = [{**e, "received_ms": received_ms.get(str(e["id"]))} for e in community.stored_events(files)]
         results = expectations.check([e.text for e in scenario.expect], facts, events)
+        results.append(nobody_named(scenario, events))
         crashes = here.supervisor.crashes
-        ok = all(r.ok for r in results) and not tally.lost and not tally.duplicated and not crashes
+        counted = not tally.lost and not tally.duplicated and not tally.unknown
+        ok = all(r.ok for r in results) and counted and not crashes
         outcome: dict[str, Any] = {
             "scenario": scenario.name,
             "seed": planned.seed,
@@ -82,8 +84,21 @@ def _run_virtual(planned: Planned) -> Run:
 
     scenario = msgspec.structs.replace(planned.scenario, seed=planned.seed)
     outcome, site = virtual_runs.outcome(scenario, planned.speed)
+    named = nobody_named(scenario, site.recording.events)
+    outcome["expectations"].append({"text": named.text, "ok": named.ok, "seen": named.seen})
+    outcome["ok"] = outcome["ok"] and named.ok
     acked = [(int(event["time_ms"]), n) for n, event in enumerate(site.recording.events, 1)]
     return Run(outcome, _title(scenario), _places(scenario), site.facts, site.recording.events, acked)
+
+
+def nobody_named(scenario: Scenario, events: Sequence[Mapping[str, Any]]) -> expectations.Result:
+    """Judged in every run, asked for or not: an event holds no name, plate or picture."""
+    cast = [text for person in scenario.people for text in (person.name.zh, person.name.en, *person.plates)]
+    # Without the id: digits of a random epoch may look like a telephone's.
+    told = [{key: value for key, value in event.items() if key != "id"} for event in events]
+    found = [(str(event.get("type")), one) for event in told for one in privacy_scan.found_in(event, cast)]
+    seen = f"{len(found)} times, first {found[0][1].what} in {found[0][0]}{found[0][1].where}" if found else "never"
+    return expectations.Result("no event names anybody", not found, f"{seen}, in {len(events)} events")
 
 
 def failed(planned: Planned, error: UserError, took_s: float) -> Run:

@@ -20,6 +20,7 @@ _ITERATIONS = 101  # mosquitto_passwd's own; what is hashed are machines' secret
 _SALT_BYTES = 12
 _IN_FLIGHT = 200
 _QUEUED = 10_000  # for a center that is away; more is not kept and is sent again by the gateways
+_QUEUED_BYTES = 64 << 20  # of one client; 10 000 of the largest messages would be 10 GB
 
 
 def mosquitto_conf(broker: Broker, folder: Path, tls: tuple[Path, Path, Path] | None) -> str:
@@ -30,6 +31,7 @@ def mosquitto_conf(broker: Broker, folder: Path, tls: tuple[Path, Path, Path] | 
         "persistence false",
         f"max_inflight_messages {_IN_FLIGHT}",
         f"max_queued_messages {_QUEUED}",
+        f"max_queued_bytes {_QUEUED_BYTES}",
         f"message_size_limit {MAX_FRAME_BYTES + 1024}",
         "allow_anonymous false",
         "allow_zero_length_clientid false",

@@ -285,6 +285,16 @@ class FrameRefused(EventData, frozen=True, tag=34):
     cause: Code
 
 
+class PresenceForgotten(EventData, frozen=True, tag=35):
+    """An operator had the gateway forget where people are, so that anti-passback starts anew: `what` is holder, zone
+    or all, `count` how many people, visitors and cars were in a zone until then."""
+
+    what: Code
+    count: Annotated[int, Meta(ge=0, le=1 << 53)]
+    operator: Token | None = None
+    zone: Name | None = None
+
+
 AnyEventData = (
     AccessGranted
     | AccessDenied
@@ -320,6 +330,7 @@ AnyEventData = (
     | StorageBroken
     | StorageHealed
     | FrameRefused
+    | PresenceForgotten
 )
 
 
@@ -383,6 +394,7 @@ CATALOGUE: dict[type[EventData], Entry] = {
     StorageBroken: _entry("zhian.storage.broken", Severity.ALARM, "存储故障", "Storage broken", ""),
     StorageHealed: _entry("zhian.storage.healed", Severity.NOTICE, "存储恢复", "Storage healed", ""),
     FrameRefused: _entry("zhian.frame.refused", Severity.WARNING, "数据被中心拒收", "Frame refused", ""),
+    PresenceForgotten: _entry("zhian.presence.forgotten", Severity.NOTICE, "在场记录已清除", "Presence forgotten", ""),
 }
 
 

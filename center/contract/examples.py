@@ -163,6 +163,11 @@ _EXAMPLES = (
         "中心不认识网关所用的编码；网关改用旧编码继续上报。",
         "The center does not know the codec that the gateway used; it goes on with an older one.",
     ),
+    Example(
+        c.PresenceForgotten("holder", 2, _OPERATOR),
+        "一位住户未刷卡离开后被拒；值班人员清除了此人及其车辆的在场记录。",
+        "A resident who had left unseen was refused; the person on duty had their and their car's presence forgotten.",
+    ),
 )
 
 EXAMPLES: dict[type[EventData], Example] = {type(one.data): one for one in _EXAMPLES}

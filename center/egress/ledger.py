@@ -18,6 +18,7 @@ class Progress:
     dead_letters: int
     failing_since_ms: int  # 0 where the last attempt succeeded
     problem: str
+    removed: int = 0  # events that retention took before it came to them
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,8 @@ class Ledger:
             rows = read.rows(
                 "SELECT w.endpoint, w.upto_row, w.delivered,"
                 " coalesce((SELECT value FROM total WHERE name = 'row'), 0) - w.upto_row,"
-                " (SELECT count(*) FROM dead_letter d WHERE d.endpoint = w.endpoint), w.failing_since_ms, w.problem"
+                " (SELECT count(*) FROM dead_letter d WHERE d.endpoint = w.endpoint), w.failing_since_ms, w.problem,"
+                " w.removed"
                 " FROM webhook w ORDER BY w.endpoint"
             )
         return [Progress(*row) for row in rows]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -29,6 +30,7 @@ LISTENS_TO = (Kind.EVENT, Kind.ALARM, Kind.STATE)
 # One commit: large enough that the disk is not the limit in catch-up, small enough that a live event waits for little.
 MAX_BATCH_MESSAGES = 200
 MAX_BATCH_BYTES = 2 << 20
+BEAT_S = 15.0  # how often the store is told that ingest is alive (center.web.health)
 _RETRY_S = (0.5, 1.0, 2.0, 5.0)  # between attempts to store; the last one repeats
 _logger = log.get("ingest")
 
@@ -60,7 +62,8 @@ class Ingest:
         inbox = Inbox()
         self._session = session = Session(self._access, [topics.every_gateway(kind) for kind in LISTENS_TO], inbox)
         with ThreadPoolExecutor(1, "store") as store:
-            tasks = [asyncio.create_task(session.run()), asyncio.create_task(self._work(inbox, session, store))]
+            works = (session.run(), self._work(inbox, session, store), self._beat(session, store))
+            tasks = [asyncio.create_task(one) for one in works]
             try:
                 systemd.ready("ingest")
                 done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -89,6 +92,20 @@ class Ingest:
             for message in messages:
                 session.confirm(message)
 
+    async def _beat(self, session: Session, store: ThreadPoolExecutor) -> None:
+        """Tell other processes through the store: alive, connected, and how much was not taken."""
+        told: Counter[str] = Counter()
+        while True:
+            now_ms = self._now_ms()
+            moments = {"ingest_ms": now_ms} | ({"connected_ms": now_ms} if session.ready else {})
+            counted = Counter(messages_refused=self.refusals.count, messages_overflowed=session.overflowed)
+            try:
+                await asyncio.get_running_loop().run_in_executor(store, self._writer.note, moments, counted - told)
+                told = counted
+            except StoreError as e:
+                _logger.warning("heartbeat not stored", why=str(e))
+            await asyncio.sleep(BEAT_S if session.ready else BEAT_S / 5)
+
     def _answer_refusals(self, session: Session) -> None:
         """One answer per gateway and batch of messages: a hostile one gets no more out than it puts in."""
         refused, self._refused = self._refused, {}
@@ -109,7 +126,7 @@ class Ingest:
             _logger.error("not stored; trying again", why=str(e))
             return None
         if outcome.refused:
-            self.refusals.add("gaps", f"{outcome.refused} events beyond the gaps one gateway may have")
+            self.refusals.add("gaps", f"{outcome.refused} events beyond the gaps or epochs one gateway may have")
         return outcome
 
     def _decode(self, message: Message) -> Received | None:

@@ -14,6 +14,7 @@ from runtime.mqtt import Access, Arrived, Connection, Manner, MqttError, NotLetI
 RECONNECT_MIN_S = 0.5
 RECONNECT_MAX_S = 15.0
 SUBSCRIBE_TRIES = 3  # a broker that has just started may not be able to yet; one that means it says so again
+_LOOK_EVERY_S = 5.0  # whether the broker still confirms what we publish
 MAX_UNCONFIRMED_PUBLISHES = 1000  # acknowledgements on the way; beyond it they are dropped and made again later
 _MANNER = Manner(keep_session=True, confirm_by_hand=True, in_flight=MAX_UNCONFIRMED_PUBLISHES)
 _logger = log.get("ingest")
@@ -62,8 +63,12 @@ class Session:
         self._connection = connection
         _logger.info("connected", session_present=connection.session_present)
         try:
-            why = await asyncio.shield(connection.closed)
-            _logger.warning("connection to the broker lost; trying again", why=why)
+            while not connection.closed.done():
+                if connection.stalled:
+                    _logger.warning("the broker confirms nothing; connecting anew")
+                    return
+                await asyncio.wait([connection.closed], timeout=_LOOK_EVERY_S)
+            _logger.warning("connection to the broker lost; trying again", why=connection.closed.result())
         finally:
             self._connection = None
             await connection.close()

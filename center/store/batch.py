@@ -15,9 +15,12 @@ from center.contract.state import GatewayState
 from center.contract.topics import GatewayName
 from center.store.addresses import Book
 from center.store.coverage import Coverage, coverage_of, ranges_text
-from center.store.statements import Database, EventRow, Statements
+from center.store.statements import DAY_MS, Database, EventRow, Statements
 
 SEVERITIES = tuple(Severity)  # index = the number in the column `severity`
+# Epochs that one gateway may begin in a day. A sound one begins one when it is set up, one when it loses its store, and
+# one each time it starts without a disk; without a limit a hostile one could fill the store with them.
+MAX_NEW_EPOCHS_A_DAY = 100
 _RANK = {severity: rank for rank, severity in enumerate(SEVERITIES)}
 _encoder = msgspec.json.Encoder()
 
@@ -38,7 +41,7 @@ class Outcome:
     acknowledgements: list[tuple[GatewayName, Ack]] = field(default_factory=list)
     stored: int = 0
     redelivered: int = 0
-    refused: int = 0  # not stored: the epoch has too many gaps
+    refused: int = 0  # not stored: the epoch has too many gaps, or the gateway began too many epochs
 
 
 @dataclass(slots=True)
@@ -56,15 +59,20 @@ Known = dict[tuple[GatewayName, str], KnownEpoch]
 class Batch:
     """One transaction. Coverage is changed on copies, which the writer takes over after the commit."""
 
-    def __init__(self, database: Database, statements: Statements, known: Known, book: Book, now_ms: int) -> None:
+    def __init__(
+        self, database: Database, statements: Statements, known: Known, book: Book, now_ms: int, run: int
+    ) -> None:
+        """run: the random number of this run of ingest."""
         self._database = database
         self._statements = statements
         self._known = known
         self._book = book
         self._now_ms = now_ms
+        self._run = run
         self._outcome = Outcome()
         self._gateways: dict[GatewayName, int] = {}
         self._heard: set[int] = set()
+        self._answered: set[tuple[GatewayName, str]] = set()  # epochs of which a frame or state came
         self._rows: list[Callable[[int], EventRow]] = []
         self._tally: Counter[tuple[str, int]] = Counter()
         self.touched: Known = {}
@@ -91,11 +99,16 @@ class Batch:
                     coverage.known_upto,
                     ranges_text(coverage.islands),
                     ranges_text(coverage.lost),
+                    coverage.lost_beyond,
                     touched.id,
                 )
             )
-            self._outcome.acknowledgements.append((name, coverage.acknowledgement(epoch)))
-        run.many("UPDATE epoch SET stored_upto = ?, known_upto = ?, islands = ?, lost = ? WHERE id = ?", changed)
+            if (name, epoch) in self._answered:
+                self._outcome.acknowledgements.append((name, coverage.acknowledgement(epoch)))
+        run.many(
+            "UPDATE epoch SET stored_upto = ?, known_upto = ?, islands = ?, lost = ?, lost_beyond = ? WHERE id = ?",
+            changed,
+        )
         run.many("UPDATE gateway SET last_seen_ms = ? WHERE id = ?", [(self._now_ms, i) for i in sorted(self._heard)])
         run.many(
             "INSERT INTO tally (type, severity, count) VALUES (?, ?, ?)"
@@ -114,13 +127,23 @@ class Batch:
         found = self._statements.rows("SELECT value FROM total WHERE name = 'row'")
         last = int(found[0][0]) if found else 0
         rows = [make(number) for number, make in enumerate(self._rows, last + 1)]
+        self._begin_run(last + 1)
         stored = self._database.insert_events(self._statements, rows)
         self._statements.many(ADD_TO_TOTAL, [("row", len(rows))])
         self._outcome.stored += stored
         self._outcome.redelivered += len(rows) - stored
 
+    def _begin_run(self, first_row: int) -> None:
+        newest = self._statements.rows("SELECT id FROM run ORDER BY first_row DESC LIMIT 1")
+        if not newest or newest[0][0] != self._run:
+            self._statements.run("INSERT INTO run (first_row, id) VALUES (?, ?)", (first_row, self._run))
+
     def _frame(self, name: GatewayName, frame: Frame) -> None:
         epoch = self._epoch(name, frame.epoch)
+        if epoch is None:
+            self._outcome.refused += len(frame.events)
+            return
+        self._answered.add((name, frame.epoch))
         for event in frame.events:
             if epoch.coverage.stores(event.seq):
                 self._outcome.redelivered += 1
@@ -161,10 +184,12 @@ class Batch:
         self._rows.append(row)
 
     def _lost(self, name: GatewayName, lost: OutboxLost) -> None:
-        coverage = self._epoch(name, lost.epoch).coverage
+        epoch = self._epoch(name, lost.epoch, begin=False)
+        if epoch is None:  # nothing is known of it, so nothing of it is missing here
+            return
         for first, last in lost.ranges:
             if 1 <= first <= last <= 1 << 53:
-                coverage.lose(first, last)
+                epoch.coverage.lose(first, last)
 
     def _state(self, name: GatewayName, state: GatewayState) -> None:
         gateway_id = self._gateway(name)
@@ -175,11 +200,14 @@ class Batch:
             "UPDATE gateway SET online = ?, version = ?, simulated = ? WHERE id = ?",
             (True, state.version, state.simulated, gateway_id),
         )
-        if state.epoch is not None:
-            coverage = self._epoch(name, state.epoch).coverage
-            if state.first_seq > 1:  # what was recorded before there was a center was never meant for it
-                coverage.lose(1, state.first_seq - 1)
-            coverage.announce(state.last_seq)
+        epoch = None if state.epoch is None else self._epoch(name, state.epoch)
+        if state.epoch is None or epoch is None:
+            return
+        self._answered.add((name, state.epoch))
+        self._statements.run("UPDATE gateway SET epoch_id = ? WHERE id = ?", (epoch.id, gateway_id))
+        if state.first_seq > 1:  # recorded before there was a center: never meant for it, so neither missing nor lost
+            epoch.coverage.cover(1, state.first_seq - 1)
+        epoch.coverage.announce(state.last_seq)
 
     def _gateway(self, name: GatewayName) -> int:
         if name not in self._gateways:
@@ -191,7 +219,8 @@ class Batch:
             self._gateways[name] = int(found[0][0])
         return self._gateways[name]
 
-    def _epoch(self, name: GatewayName, epoch: str) -> KnownEpoch:
+    def _epoch(self, name: GatewayName, epoch: str, *, begin: bool = True) -> KnownEpoch | None:
+        """None where there is no such epoch and none may be begun."""
         key = (name, epoch)
         if key in self.touched:
             return self.touched[key]
@@ -203,11 +232,22 @@ class Batch:
             gateway_id = self._gateway(name)
             rows = self._statements.rows(_FIND_EPOCH, (gateway_id, epoch))
             if not rows:
-                self._statements.run("INSERT INTO epoch (gateway_id, epoch) VALUES (?, ?)", (gateway_id, epoch))
+                if not begin or not self._may_begin(gateway_id):
+                    return None
+                self._statements.run(
+                    "INSERT INTO epoch (gateway_id, epoch, first_seen_ms) VALUES (?, ?, ?)",
+                    (gateway_id, epoch, self._now_ms),
+                )
                 rows = self._statements.rows(_FIND_EPOCH, (gateway_id, epoch))
             found = KnownEpoch(int(rows[0][0]), gateway_id, coverage_of(*rows[0][1:]))
         self.touched[key] = found
         return found
+
+    def _may_begin(self, gateway_id: int) -> bool:
+        begun = self._statements.rows(
+            "SELECT count(*) FROM epoch WHERE gateway_id = ? AND first_seen_ms > ?", (gateway_id, self._now_ms - DAY_MS)
+        )
+        return bool(begun[0][0] < MAX_NEW_EPOCHS_A_DAY)
 
 
 ADD_TO_TOTAL = (
@@ -215,4 +255,6 @@ ADD_TO_TOTAL = (
     " ON CONFLICT (name) DO UPDATE SET value = total.value + excluded.value"
 )
 _FIND_GATEWAY = "SELECT id FROM gateway WHERE district = ? AND site = ? AND gateway = ?"
-_FIND_EPOCH = "SELECT id, stored_upto, known_upto, islands, lost FROM epoch WHERE gateway_id = ? AND epoch = ?"
+_FIND_EPOCH = (
+    "SELECT id, stored_upto, known_upto, islands, lost, lost_beyond FROM epoch WHERE gateway_id = ? AND epoch = ?"
+)

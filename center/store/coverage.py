@@ -14,29 +14,37 @@ from center.contract.ranges import Range, Ranges
 # Gaps one epoch may have. An honest gateway fills the lowest first and has a handful; without a limit a hostile one
 # could make the center keep a range per event. What would start another island is not stored, so it stays missing.
 MAX_ISLANDS = 512
-# Ranges of numbers reported lost that one epoch may have. Beyond it a late finding is not taken back.
+# Ranges of numbers reported lost that one epoch may have. Beyond it they are only counted, and a late finding is not
+# taken back.
 MAX_LOST = 512
 
 
 class Coverage:
     """`stored_upto` is the end of the unbroken run from 1; `islands` are covered ranges above it.
 
-    `lost` are covered numbers that the gateway reported lost and that never arrived.
+    `lost` are covered numbers that the gateway reported lost and that never arrived; `lost_beyond` counts those that
+    found no room in it.
     """
 
-    __slots__ = ("islands", "known_upto", "lost", "stored_upto")
+    __slots__ = ("islands", "known_upto", "lost", "lost_beyond", "stored_upto")
 
     def __init__(
-        self, stored_upto: int = 0, known_upto: int = 0, islands: Ranges | None = None, lost: Ranges | None = None
+        self,
+        stored_upto: int = 0,
+        known_upto: int = 0,
+        islands: Ranges | None = None,
+        lost: Ranges | None = None,
+        lost_beyond: int = 0,
     ) -> None:
         self.stored_upto = stored_upto
         self.known_upto = max(known_upto, stored_upto)
         self.islands = islands if islands is not None else Ranges()
         self.lost = lost if lost is not None else Ranges()
+        self.lost_beyond = lost_beyond
 
     def copy(self) -> Coverage:
         """An independent copy."""
-        return Coverage(self.stored_upto, self.known_upto, self.islands.copy(), self.lost.copy())
+        return Coverage(self.stored_upto, self.known_upto, self.islands.copy(), self.lost.copy(), self.lost_beyond)
 
     def covers(self, number: int) -> bool:
         """True where this number is stored or reported lost."""
@@ -54,6 +62,12 @@ class Coverage:
 
     def cover(self, first: int, last: int) -> None:
         """Count first..last as here. Raises ValueError unless 1 <= first <= last."""
+        if (
+            not len(self.islands) and 1 <= first <= self.stored_upto + 1 and first <= last
+        ):  # nearly always: the next one
+            self.stored_upto = max(self.stored_upto, last)
+            self.known_upto = max(self.known_upto, last)
+            return
         self.islands.add(first, last)
         self.known_upto = max(self.known_upto, last)
         lowest = self.islands.first_range()
@@ -83,11 +97,17 @@ class Coverage:
         for gap in list(self.islands.gaps(max(first, self.stored_upto + 1), last)):
             if len(self.lost) < MAX_LOST:
                 self.lost.add(*gap)
+            else:
+                self.lost_beyond += gap[1] - gap[0] + 1
         self.cover(first, last)
 
     def announce(self, upto: int) -> None:
         """The gateway says that numbers up to `upto` exist."""
         self.known_upto = max(self.known_upto, upto)
+
+    def lost_count(self) -> int:
+        """How many numbers were reported lost and never arrived."""
+        return self.lost.count() + self.lost_beyond
 
     def missing(self) -> int:
         """How many numbers are known to exist and not covered."""
@@ -111,9 +131,9 @@ class Coverage:
         return Ack(epoch=epoch, stored_upto=self.stored_upto, missing=tuple(missing), seen_upto=seen_upto)
 
 
-def coverage_of(stored_upto: int, known_upto: int, islands: str, lost: str) -> Coverage:
+def coverage_of(stored_upto: int, known_upto: int, islands: str, lost: str, lost_beyond: int = 0) -> Coverage:
     """From the store's columns, where ranges are JSON `[[first, last], ...]`."""
-    return Coverage(stored_upto, known_upto, _ranges(islands), _ranges(lost))
+    return Coverage(stored_upto, known_upto, _ranges(islands), _ranges(lost), lost_beyond)
 
 
 def ranges_text(ranges: Ranges) -> str:

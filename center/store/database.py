@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -19,9 +20,11 @@ from center.errors import StoreError
 from center.store.coverage import ranges_text
 from center.store.statements import EVENT_COLUMNS, EventRow, Removed, Statements
 
-VERSION = 2
-_STEPS = {1: "schema.sql", 2: "schema_2.sql"}  # version -> what makes it from the one before
+VERSION = 3
+_STEPS = {1: "schema.sql", 2: "schema_2.sql", 3: "schema_3.sql"}  # version -> what makes it from the one before
 _BUSY_TIMEOUT_S = 5.0
+READ_TIMEOUT_S = 30.0  # as PostgreSQL's statement_timeout: no page's question may run on and on
+_STEPS_BETWEEN_LOOKS = 10_000  # of SQLite's machine, between two looks at the clock
 _WAL_AUTOCHECKPOINT_PAGES = 1000
 _JOURNAL_SIZE_LIMIT_BYTES = 64 << 20
 _REMOVED_AT_ONCE = 5000  # events of one transaction: the writer waits for no longer than that takes
@@ -62,13 +65,20 @@ class SqliteDatabase:
                 connection.execute("ROLLBACK")
 
     @contextmanager
-    def reading(self) -> Iterator[Statements]:
-        """A snapshot on a connection of its own."""
+    def reading(self, timeout_s: float | None = READ_TIMEOUT_S) -> Iterator[Statements]:
+        """A snapshot on a connection of its own; None = as long as it takes."""
         connection = open_for_reading(self._path)
         try:
+            if timeout_s is not None:
+                end_s = time.monotonic() + timeout_s
+                connection.set_progress_handler(lambda: time.monotonic() > end_s, _STEPS_BETWEEN_LOOKS)
             connection.execute("BEGIN")
             yield SqliteStatements(connection)
         except sqlite3.Error as e:
+            if getattr(e, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
+                raise StoreError(
+                    f"{self._path}: the answer took longer than {timeout_s} s; ask for less, or use PostgreSQL"
+                ) from None
             raise StoreError(f"{self._path}: the center's database cannot be read ({e}); check the disk") from e
         finally:
             connection.close()
@@ -86,7 +96,7 @@ class SqliteDatabase:
 
     def held_before(self, before_ms: int) -> Removed:
         """Counted day by day."""
-        with self.reading() as read:
+        with self.reading(timeout_s=None) as read:
             counted = read.rows(
                 "SELECT date(received_ms / 1000, 'unixepoch'), count(*) FROM event WHERE received_ms < ? GROUP BY 1",
                 (before_ms,),
@@ -98,7 +108,8 @@ class SqliteDatabase:
         removed = Removed()
         after = 0
         while True:
-            with self.reading() as read:  # found outside the write transaction: it may look at the whole table
+            # Found outside the write transaction: it may look at the whole table.
+            with self.reading(timeout_s=None) as read:
                 found = read.rows(
                     "SELECT row, received_ms FROM event WHERE row > ? AND received_ms < ? ORDER BY row LIMIT ?",
                     (after, before_ms, _REMOVED_AT_ONCE),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from importlib.resources import files
@@ -14,11 +14,13 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.string import TextLoader
 
+from center.config import LOOPBACK
 from center.errors import StoreError
 from center.store.database import record_removal
 from center.store.statements import DAY_MS, EVENT_COLUMNS, EventRow, Removed, Statements
 
-VERSION = 1
+VERSION = 2
+_STEPS = {1: "postgres.sql", 2: "postgres_2.sql"}  # version -> what makes it from the one before
 OLDEST_SERVER = 140000
 MAX_IDLE_READERS = 4
 _WRITER_LOCK = 0x7A6869616E  # "zhian": the advisory lock of the one writer of a database
@@ -33,13 +35,14 @@ class PostgresDatabase:
     """center.store.statements.Database over a server. Connects when it is first used, and again after a loss."""
 
     def __init__(self, dsn: str) -> None:
-        """dsn: a connection string or URI of libpq. Raises StoreError where it is none."""
+        """dsn: a connection string or URI of libpq. Raises StoreError where it is none, or would trust any server."""
         try:
             parts = conninfo_to_dict(dsn)
         except psycopg.Error:
             raise StoreError(
                 "store.dsn_file: expected a libpq connection string such as 'host=/run/postgresql dbname=zhian'"
             ) from None
+        _check_encrypted(parts)
         self._dsn = dsn
         self._place = f"PostgreSQL {parts.get('host', 'localhost')}, database {parts.get('dbname', '(default)')}"
         self._writer: psycopg.Connection[Any] | None = None
@@ -189,6 +192,11 @@ class PostgresDatabase:
             options=options,
             application_name="zhian-center",
             tcp_user_timeout=10_000,
+            # A server whose machine dies while it works on a statement sends nothing any more: without these, the
+            # kernel asks after two hours.
+            keepalives_idle=10,
+            keepalives_interval=5,
+            keepalives_count=3,
         )
         connection.adapters.register_loader("jsonb", TextLoader)  # JSON is decoded by its reader, as with SQLite
         return connection
@@ -279,13 +287,27 @@ def _bring_up(connection: psycopg.Connection[Any], place: str) -> None:
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [_WRITER_LOCK + 1])  # two processes may start together
         there = connection.execute("SELECT to_regclass('zhian.schema_version')").fetchone()
+        version = 0
         if there is None or there[0] is None:
             connection.execute("CREATE SCHEMA IF NOT EXISTS zhian")
-            connection.execute(files("center.store").joinpath("postgres.sql").read_text(encoding="utf-8").encode())
-        found = connection.execute("SELECT version FROM zhian.schema_version").fetchone()
-    version = found[0] if found else 0
-    if version != VERSION:
-        raise StoreError(f"{place}: expected schema version {VERSION}, got {version}; use the release that made it")
+        elif found := connection.execute("SELECT version FROM zhian.schema_version").fetchone():
+            version = found[0]
+        if version > VERSION:
+            raise StoreError(f"{place}: expected schema version {VERSION}, got {version}; use the release that made it")
+        for step in range(version + 1, VERSION + 1):
+            connection.execute(files("center.store").joinpath(_STEPS[step]).read_text(encoding="utf-8").encode())
+            connection.execute("UPDATE zhian.schema_version SET version = %s", [step])
+
+
+def _check_encrypted(parts: Mapping[str, Any]) -> None:
+    """A server on another machine must show who it is: a password and every event would go to whoever answers."""
+    hosts = [*str(parts.get("host") or "").split(","), *str(parts.get("hostaddr") or "").split(",")]
+    far = [one for one in hosts if one and one not in LOOPBACK and not one.startswith(("/", "@"))]
+    if far and parts.get("sslmode") != "verify-full":
+        raise StoreError(
+            f"store.dsn_file: the server {far[0][:80]!r} is another machine; expected sslmode=verify-full in the"
+            f" connection string, got {str(parts.get('sslmode', 'none'))[:20]!r}; add it, and sslrootcert"
+        )
 
 
 def _said(e: psycopg.Error) -> str:

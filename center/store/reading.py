@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +60,8 @@ class StoredEvent:
 
 @dataclass(frozen=True, slots=True)
 class GatewayRow:
-    """One gateway and where its newest epoch stands. `missing` counts numbers known to exist and not here."""
+    """One gateway and where the epoch stands that its newest state names. `missing` counts numbers known to exist and
+    not here, of all its epochs."""
 
     district: str
     site: str
@@ -166,19 +168,30 @@ class EventReading:
             return _total(read, "row")
 
     def total(self, name: str) -> int:
-        """One of the totals kept beside the events: stored, redelivered, refused."""
+        """One of the totals kept beside the events: stored, redelivered, refused, messages_..., ..._ms."""
         with self.database.reading() as read:
             return _total(read, name)
+
+    def run_of(self, row: int) -> int:
+        """The random number of the run of ingest that gave this row's number (or will give it); 0 = none yet."""
+        with self.database.reading() as read:
+            found = read.rows("SELECT id FROM run WHERE first_row <= ? ORDER BY first_row DESC LIMIT 1", (row,))
+        return int(found[0][0]) if found else 0
 
     def gateways(self) -> list[GatewayRow]:
         """Every gateway ever seen, by district, site and name."""
         with self.database.reading() as read:
             rows = read.rows(
                 "SELECT g.district, g.site, g.gateway, g.online, g.last_seen_ms, coalesce(p.epoch, ''),"
-                " coalesce(p.stored_upto, 0), coalesce(p.known_upto, 0), coalesce(p.islands, '[]'),"
-                " coalesce(p.lost, '[]'), g.simulated, g.version FROM gateway g LEFT JOIN epoch p ON p.id ="
-                " (SELECT max(id) FROM epoch WHERE gateway_id = g.id) ORDER BY 1, 2, 3"
+                " coalesce(p.stored_upto, 0), coalesce(p.known_upto, 0), g.simulated, g.version, g.id"
+                " FROM gateway g LEFT JOIN epoch p ON p.id ="
+                " coalesce(g.epoch_id, (SELECT max(id) FROM epoch WHERE gateway_id = g.id)) ORDER BY 1, 2, 3"
             )
+            missing: Counter[int] = Counter()
+            for gateway_id, *columns in read.rows(
+                "SELECT gateway_id, stored_upto, known_upto, islands, lost FROM epoch WHERE stored_upto < known_upto"
+            ):
+                missing[gateway_id] += coverage_of(*columns).missing()
         fresh_ms = self._now_ms() - ONLINE_WITHIN_MS
         return [
             GatewayRow(
@@ -190,9 +203,9 @@ class EventReading:
                 epoch=row[5],
                 stored_upto=row[6],
                 highest_seen=row[7],
-                missing=coverage_of(*row[6:10]).missing(),
-                simulated=bool(row[10]),
-                version=row[11],
+                missing=missing[row[10]],
+                simulated=bool(row[8]),
+                version=row[9],
             )
             for row in rows
         ]
@@ -202,8 +215,8 @@ class EventReading:
         lost."""
         with self.database.reading() as read:
             rows = read.rows(
-                "SELECT g.district, g.site, g.gateway, p.epoch, p.stored_upto, p.known_upto, p.islands, p.lost"
-                " FROM epoch p JOIN gateway g ON g.id = p.gateway_id"
+                "SELECT g.district, g.site, g.gateway, p.epoch, p.stored_upto, p.known_upto, p.islands, p.lost,"
+                " p.lost_beyond FROM epoch p JOIN gateway g ON g.id = p.gateway_id"
                 " WHERE NOT ? OR p.stored_upto < p.known_upto OR p.lost <> '[]'"
                 " ORDER BY 1, 2, 3, p.id DESC LIMIT ?",
                 (incomplete, limit),
@@ -262,7 +275,7 @@ def _total(read: Statements, name: str) -> int:
 
 
 def _epoch(row: tuple[Any, ...]) -> EpochRow:
-    coverage = coverage_of(*row[4:8])
+    coverage = coverage_of(*row[4:9])
     return EpochRow(
         district=row[0],
         site=row[1],
@@ -272,7 +285,7 @@ def _epoch(row: tuple[Any, ...]) -> EpochRow:
         highest_seen=coverage.known_upto,
         missing=coverage.missing(),
         missing_ranges=tuple(coverage.missing_ranges(SHOWN_RANGES)),
-        lost=coverage.lost.count(),
+        lost=coverage.lost_count(),
         lost_ranges=tuple(coverage.lost)[:SHOWN_RANGES],
     )
 

@@ -15,7 +15,7 @@ from center.store.batch import SEVERITIES
 
 MAX_TEXT_CHARACTERS = 60
 MAX_CURSOR_CHARACTERS = 120
-_CURSOR_VERSION = 1
+_CURSOR_VERSION = 2
 _ALL_TYPES = tuple((one.type, f"{one.title_zh} {one.title_en}".casefold()) for one in CATALOGUE.values())
 
 
@@ -82,15 +82,16 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """A place in the answer: the row of the last event given, and the direction."""
+    """A place in the answer: the row of the last event given, the run of ingest that gave it, and the direction."""
 
     row: int
+    run: int
     oldest_first: bool
 
 
 def encode_cursor(cursor: Cursor, search: Search) -> str:
     """Text that only `decode_cursor` needs to understand."""
-    plain = msgspec.json.encode([_CURSOR_VERSION, cursor.row, int(cursor.oldest_first), search.digest()])
+    plain = msgspec.json.encode([_CURSOR_VERSION, cursor.row, cursor.run, int(cursor.oldest_first), search.digest()])
     return base64.urlsafe_b64encode(plain).decode().rstrip("=")
 
 
@@ -100,14 +101,14 @@ def decode_cursor(text: str, search: Search) -> Cursor:
         if len(text) > MAX_CURSOR_CHARACTERS:
             raise ValueError
         plain = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        version, row, oldest_first, digest = msgspec.json.decode(plain, type=tuple[int, int, int, str])
+        version, row, run, oldest_first, digest = msgspec.json.decode(plain, type=tuple[int, int, int, int, str])
     except (ValueError, binascii.Error, msgspec.DecodeError):
         raise SearchError("cursor: expected one that an earlier answer gave; begin without a cursor") from None
     if version != _CURSOR_VERSION or row < 0 or row > 1 << 53:
         raise SearchError("cursor: expected one that an earlier answer gave; begin without a cursor")
     if digest != search.digest():
         raise SearchError("cursor: it belongs to other filters; keep the filters, or begin without a cursor")
-    return Cursor(row, bool(oldest_first))
+    return Cursor(row, run, bool(oldest_first))
 
 
 def rank(severity: str) -> int:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import secrets
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from center.store.address_table import book_of
 from center.store.addresses import Book
-from center.store.batch import Batch, Known, Outcome, Received
+from center.store.batch import ADD_TO_TOTAL, Batch, Known, Outcome, Received
 from center.store.database import SqliteDatabase
 from center.store.statements import Database, Statements
 
 __all__ = ["EventWriter", "Outcome", "Received"]
+_SET_TOTAL = "INSERT INTO total (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 _KEPT_EPOCHS = 20_000  # coverages held in memory; more are read again from the store
 
 
@@ -24,6 +26,7 @@ class EventWriter:
         self._database.claim()
         self._known: Known = {}
         self._generation = self._database.generation
+        self._run = secrets.randbits(53)
         self._book = Book()
         self._book_version: int | None = None
 
@@ -38,7 +41,7 @@ class EventWriter:
                 self._known.clear()
                 self._generation = self._database.generation
             self._look_at_addresses(statements)
-            batch = Batch(self._database, statements, self._known, self._book, now_ms)
+            batch = Batch(self._database, statements, self._known, self._book, now_ms, self._run)
             for one in received:
                 batch.apply(one)
             outcome = batch.finish()
@@ -47,6 +50,15 @@ class EventWriter:
             self._known.clear()
         self._known.update(batch.touched)
         return outcome
+
+    def note(self, moments: Mapping[str, int], more: Mapping[str, int]) -> None:
+        """What other processes want to know of this one: moments (ms since 1970) replace, counts are added.
+
+        Raises StoreError.
+        """
+        with self._database.writing() as write:
+            write.many(_SET_TOTAL, list(moments.items()))
+            write.many(ADD_TO_TOTAL, [(name, count) for name, count in more.items() if count])
 
     def _look_at_addresses(self, statements: Statements) -> None:
         """Another process imports them: their version says whether there are new ones."""

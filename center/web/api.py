@@ -67,23 +67,27 @@ async def find(reading: Reading, question: Asked, *, order: str, cursor: str, li
     """What the store answers. Raises SearchError for a wrong question, StoreError where it cannot be read."""
     search = question.search()
     oldest_first = order == "oldest"
-    at: int | None = None
+    place: Cursor | None = None
     if cursor:
         place = decode_cursor(cursor, search)
-        at, oldest_first = place.row, place.oldest_first
+        oldest_first = place.oldest_first
 
-    def ask() -> list[StoredEvent]:
+    def ask() -> Answered:
+        if place is not None and reading.run_of(place.row) != place.run:
+            raise SearchError(
+                "cursor: the store was put back to an earlier state since that answer; begin without a cursor"
+            )
         # One more than asked for tells whether there is a next page.
-        edge = {"after_row" if oldest_first else "before_row": at}
-        return list(reading.search(search, limit=limit + 1, oldest_first=oldest_first, **edge))
+        edge = {"after_row" if oldest_first else "before_row": place.row if place else None}
+        found = list(reading.search(search, limit=limit + 1, oldest_first=oldest_first, **edge))
+        events = found[:limit]
+        # Who reads from oldest to newest goes on where it ended, also when nothing more is there yet.
+        if len(found) <= limit and not oldest_first:
+            return Answered(events, None)
+        at_end = events[-1].row if events else (place.row if place else 0)
+        return Answered(events, encode_cursor(Cursor(at_end, reading.run_of(at_end), oldest_first), search))
 
-    found = await asyncio.to_thread(ask)
-    events = found[:limit]
-    more = len(found) > limit
-    # Who reads from oldest to newest goes on where it ended, also when nothing more is there yet.
-    at_end = events[-1].row if events else (at or 0)
-    next_ = encode_cursor(Cursor(at_end, oldest_first), search) if more or oldest_first else None
-    return Answered(events, next_)
+    return await asyncio.to_thread(ask)
 
 
 def add(app: FastAPI, pages: Pages, reading: Reading) -> None:

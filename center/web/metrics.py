@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from fastapi import FastAPI, Request
@@ -18,6 +19,8 @@ from center.store.reading import Counts, EventReading, GatewayRow
 from pages.checks import same_secret
 
 PATHS = frozenset({"/metrics", "/health"})
+INGEST_SILENT_MS = 60_000  # four of ingest's heartbeats (center.ingest.ingest.BEAT_S)
+HEALTH_TIMEOUT_S = 10.0
 MAX_GATEWAYS = 2000  # with series of their own; the sums are over all
 
 
@@ -27,6 +30,9 @@ class Figures:
 
     counts: Counts
     refused: int
+    messages_refused: int
+    messages_overflowed: int
+    ingest_ms: int
     gateways: list[GatewayRow]
     lost: int
     webhooks: list[Progress]
@@ -41,6 +47,9 @@ def figures(reading: EventReading) -> Figures:
     return Figures(
         counts=reading.counts(),
         refused=reading.total("refused"),
+        messages_refused=reading.total("messages_refused"),
+        messages_overflowed=reading.total("messages_overflowed"),
+        ingest_ms=reading.total("ingest_ms"),
         gateways=reading.gateways(),
         lost=sum(row.lost for row in reading.coverage(incomplete=True, limit=1 << 31)),
         webhooks=Ledger(reading.database).progress(),
@@ -79,15 +88,18 @@ def _families(found: Figures) -> Iterator[Metric]:
         stored.add_metric([type_], count)
     yield stored
     for name, help_, value in (
-        ("redelivered", "Second copies that were recognised and not stored", counts.refused_duplicates),
-        ("refused", "Events beyond the gaps one epoch may have, not stored and asked for again", found.refused),
+        ("events_redelivered", "Second copies that were recognised and not stored", counts.refused_duplicates),
+        ("events_refused", "Events beyond the gaps or epochs one gateway may have, not stored", found.refused),
+        ("messages_refused", "Messages of gateways that could not be read", found.messages_refused),
+        ("messages_overflowed", "Messages not taken for want of room; they come again", found.messages_overflowed),
     ):
-        yield CounterMetricFamily(f"zhian_center_events_{name}", help_, value=value)
+        yield CounterMetricFamily(f"zhian_center_{name}", help_, value=value)
     for name, help_, number in (
         ("events_missing", "Numbers known to exist and not here", counts.missing),
         ("events_lost", "Numbers that gateways reported lost", found.lost),
         ("events_duplicated", "Events stored twice; must be 0", counts.duplicated),
         ("store_size_bytes", "What the store takes on disk", found.size_bytes),
+        ("ingest_heartbeat_timestamp_seconds", "When ingest last said that it is alive", found.ingest_ms / 1000),
         ("newest_event_received_timestamp_seconds", "When the newest event came", found.newest_received_ms / 1000),
         ("newest_event_lag_seconds", "From the newest event's own time to its receipt", found.newest_lag_ms / 1000),
     ):
@@ -103,7 +115,7 @@ def _of_gateways(gateways: list[GatewayRow]) -> Iterator[Metric]:
     states.add_metric(["offline"], len(gateways) - online)
     yield states
     names = ["district", "site", "gateway"]
-    missing = GaugeMetricFamily("zhian_center_gateway_events_missing", "Missing numbers, newest epoch", labels=names)
+    missing = GaugeMetricFamily("zhian_center_gateway_events_missing", "Missing numbers", labels=names)
     seen = GaugeMetricFamily("zhian_center_gateway_last_seen_timestamp_seconds", "Last heard of", labels=names)
     for row in gateways[:MAX_GATEWAYS]:
         place = [row.district, row.site, row.gateway]
@@ -118,19 +130,46 @@ def _of_webhooks(webhooks: list[Progress]) -> Iterator[Metric]:
     behind = GaugeMetricFamily("zhian_center_webhook_behind", "Stored events not looked at yet", labels=["endpoint"])
     dead = GaugeMetricFamily("zhian_center_webhook_dead_letters", "Dead letters", labels=["endpoint"])
     failing = GaugeMetricFamily("zhian_center_webhook_failing", "1 where the last attempt failed", labels=["endpoint"])
+    removed = CounterMetricFamily(
+        "zhian_center_webhook_removed",
+        "Events that retention took before the webhook came to them",
+        labels=["endpoint"],
+    )
     for one in webhooks:
+        removed.add_metric([one.endpoint], one.removed)
         delivered.add_metric([one.endpoint], one.delivered)
         behind.add_metric([one.endpoint], one.behind)
         dead.add_metric([one.endpoint], one.dead_letters)
         failing.add_metric([one.endpoint], int(one.failing_since_ms > 0))
-    yield from (delivered, behind, dead, failing)
+    yield from (delivered, behind, dead, failing, removed)
 
 
-def add(app: FastAPI, reading: EventReading, token: str | None) -> None:
+def health_of(reading: EventReading, now_ms: int) -> dict[str, object]:
+    """`ok` where the store can be read, ingest has written to it within INGEST_SILENT_MS and sees the broker."""
+    try:
+        heard, connected = reading.total("ingest_ms"), reading.total("connected_ms")
+    except StoreError:
+        return {"ok": False, "store": "unreadable", "ingest": "unknown"}
+    if abs(now_ms - heard) > INGEST_SILENT_MS:
+        return {"ok": False, "store": "readable", "ingest": "silent"}
+    if heard - connected > INGEST_SILENT_MS:
+        return {"ok": False, "store": "readable", "ingest": "no broker"}
+    return {"ok": True, "store": "readable", "ingest": "working"}
+
+
+def add(
+    app: FastAPI,
+    reading: EventReading,
+    token: str | None,
+    now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+) -> None:
     """The routes. token: what `Authorization: Bearer` must hold at /metrics; None = whoever reaches the port."""
     # Scrapes share one look at the store, so that asking often costs little.
     latest: list[tuple[float, bytes]] = []
     looking = asyncio.Lock()
+    # A thread of its own: pages that wait for a slow store take all of the others.
+    checking = ThreadPoolExecutor(1, "health")
+    asked: list[asyncio.Future[dict[str, object]]] = []
 
     def look() -> bytes:
         try:
@@ -150,8 +189,10 @@ def add(app: FastAPI, reading: EventReading, token: str | None) -> None:
 
     @app.get("/health", include_in_schema=False)
     async def health() -> Response:
+        if not asked or asked[0].done():  # one question at a time, however many ask
+            asked[:] = [asyncio.get_running_loop().run_in_executor(checking, health_of, reading, now_ms())]
         try:
-            await asyncio.to_thread(reading.newest_row)
-        except StoreError:
-            return JSONResponse({"ok": False, "store": "unreadable"}, status_code=503)
-        return JSONResponse({"ok": True, "store": "readable"})
+            found = await asyncio.wait_for(asyncio.shield(asked[0]), HEALTH_TIMEOUT_S)
+        except TimeoutError:
+            found = {"ok": False, "store": "slow", "ingest": "unknown"}
+        return JSONResponse(found, status_code=200 if found["ok"] else 503)

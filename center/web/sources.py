@@ -39,6 +39,10 @@ class Reading(Protocol):
         """In the order of storing, or against it. Raises SearchError, too."""
         ...
 
+    def run_of(self, row: int) -> int:
+        """The run of ingest that gave this row its number."""
+        ...
+
     def every(self, search: Search, limit: int) -> Iterator[StoredEvent]:
         """Oldest first, read a piece at a time."""
         ...

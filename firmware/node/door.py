@@ -2,7 +2,8 @@
 
 Levels, cards, keys and commands come in as calls, each with `now_ms` (a monotonic integer); what is to be done with
 pins leaves through `effects`. The lock is at rest (locked) when the node starts and after every pulse, unless fire has
-released it: from the first sign of fire until the reset the relay stays energised, whatever else happens.
+released it: from the first sign of fire until the reset the relay stays energised, whatever else happens. The release
+of somebody who leaves is a pulse of its own, which no command of the control panel ends.
 """
 
 from firmware.node.events import EventQueue
@@ -22,6 +23,8 @@ REX_STABLE_MS = 20
 TAMPER_STABLE_MS = 100
 # Longer than a relay's contacts chatter, much shorter than anybody notices.
 FIRE_STABLE_MS = 20
+# A dip that the standby supply bridges is no news.
+MAINS_STABLE_MS = 1000
 # Leaving does not wait for a control panel (a dead bus must not keep anybody in): the node releases its own lock.
 REX_RELEASE_MS = 5000
 MAX_PULSE_MS = 600000  # a longer release is a mistake, not a wish
@@ -45,9 +48,15 @@ class DoorNode:
         (10, codes.MAX_FRAME_BYTES & 0xFF, codes.MAX_FRAME_BYTES >> 8),
     ]
 
-    def __init__(self, rex_release_ms: int = REX_RELEASE_MS, fire_loop: bool = False, latched: bool = False):
+    def __init__(
+        self,
+        rex_release_ms: int = REX_RELEASE_MS,
+        fire_loop: bool = False,
+        latched: bool = False,
+        mains_contact: bool = False,
+    ):
         """`fire_loop`: the fire panel's contact is wired to this node. `latched`: fire had released the lock when the
-        node last ran, and nobody has reset it since."""
+        node last ran, and nobody has reset it since. `mains_contact`: the supply's contact is wired to this node."""
         self.events = EventQueue()
         self._rex_release_ms = rex_release_ms
         self._contact = DebouncedInput("contact", 1, CONTACT_STABLE_MS)  # pull-up: an open circuit is an open door
@@ -55,10 +64,15 @@ class DoorNode:
         self._tamper = DebouncedInput("tamper", 0, TAMPER_STABLE_MS)
         # Closed at rest: the panel's alarm, a cut wire and a panel without power look the same, and all release.
         self._fire = DebouncedInput("fire", 1, FIRE_STABLE_MS)
+        # Closed while the supply has its mains; open on battery, and where the wire is cut.
+        self._battery = DebouncedInput("mains", 1, MAINS_STABLE_MS)
         self._inputs = {"contact": self._contact, "rex": self._rex, "tamper": self._tamper}
         if fire_loop:
             self._inputs["fire"] = self._fire
+        if mains_contact:
+            self._inputs["mains"] = self._battery
         self._lock = PulsedOutput()
+        self._exit = PulsedOutput()  # the same relay, for whoever leaves
         self._light = Light()
         self._latched = latched
         self._shown = self._showing()
@@ -103,6 +117,7 @@ class DoorNode:
         """The next moment at which `tick` does something, or None."""
         moments = [x.due_ms() for x in self._inputs.values()]
         moments.append(self._lock.due_ms())
+        moments.append(self._exit.due_ms())
         moments.append(self._light.due_ms())
         moments = [moment for moment in moments if moment is not None]
         return min(moments) if moments else None
@@ -135,14 +150,21 @@ class DoorNode:
             event = self.events.take(now_ms)
         return event
 
+    def session_began(self) -> None:
+        """States that wait since an earlier session are history: a fire that is over must not be told as one. The panel
+        is told how things are now."""
+        for code in (Inputs.code, LocalStatus.code):
+            if self.events.drop(code):
+                self._retell = True
+
     def input_states(self) -> Inputs:
         return Inputs((self._contact.active, self._rex.active, self._fire.active, self._latched))
 
     def output_states(self) -> Outputs:
-        return Outputs((self._lock.driven or self._latched, self._latched))
+        return Outputs((self._released(), self._latched))
 
     def local_status(self) -> LocalStatus:
-        return LocalStatus(self._tamper.active, False)
+        return LocalStatus(self._tamper.active, self._battery.active)
 
     def output(self, outputs: list, now_ms: int) -> int:
         """Carry out output commands, all or none.
@@ -212,10 +234,10 @@ class DoorNode:
             self._latched = self._latched or source.active
             self._settle(now_ms)
         elif source is self._rex and source.active and self._rex_release_ms:
-            self._lock.pulse(self._rex_release_ms, now_ms)
+            self._exit.pulse(self._rex_release_ms, now_ms)
             self._settle(now_ms)
-        message = self.local_status() if source is self._tamper else self.input_states()
-        self._tell(message, now_ms, source is self._fire)
+        own = source is self._tamper or source is self._battery
+        self._tell(self.local_status() if own else self.input_states(), now_ms, source is self._fire)
 
     def _tell(self, message, now_ms: int, vital: bool) -> None:
         if not self.events.push(message, now_ms, vital):
@@ -223,6 +245,7 @@ class DoorNode:
 
     def _settle(self, now_ms: int) -> None:
         self._lock.settle(now_ms)
+        self._exit.settle(now_ms)
         self._light.settle(now_ms)
         showing = self._showing()
         for name in ("relay", "latch", "led"):  # the lock first: remembering may take its time
@@ -230,9 +253,12 @@ class DoorNode:
                 self._shown[name] = showing[name]
                 self._effects.append((name, showing[name]))
 
+    def _released(self) -> bool:
+        return self._lock.driven or self._exit.driven or self._latched
+
     def _showing(self) -> dict:
         return {
-            "relay": 1 if self._lock.driven or self._latched else 0,
+            "relay": 1 if self._released() else 0,
             "latch": 1 if self._latched else 0,
             "led": codes.GREEN if self._latched else self._light.colour,
         }

@@ -49,6 +49,15 @@ class EventQueue:
             self._waiting.pop(0)
             self._told = False
 
+    def drop(self, code: int) -> bool:
+        """Forget every waiting reply with this code. True where there was one."""
+        kept = [waiting for waiting in self._waiting if waiting[0].code != code]
+        found = len(kept) < len(self._waiting)
+        if found and self._waiting[0][0].code == code:
+            self._told = False
+        self._waiting = kept
+        return found
+
     def untold(self) -> None:
         """The session ended: nobody knows whether the last reply arrived, so it will be taken again."""
         self._told = False

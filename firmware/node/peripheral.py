@@ -111,6 +111,7 @@ class Peripheral:
             return codes.RMAC_I, bytes(16), bytes((codes.SCS_RMAC_I, 0xFF))
         mac = keys.initial_mac(cryptogram)
         self._channel = SecureChannel(keys, mac, False)
+        self._device.session_began()
         self.restarts += 1
         return codes.RMAC_I, InitialMac(mac).encode(), bytes((codes.SCS_RMAC_I, 1))
 

@@ -1,6 +1,7 @@
 """How often somebody typed a wrong PIN or code: an immutable value, counted by access point and by holder.
 
 By access point, nobody tries out PINs at one keypad; by holder, nobody tries out the PIN of a found card at many.
+A point's count ends by time alone: somebody with a PIN of their own could else begin anew after every fourth guess.
 A lock-out concerns typed secrets only: a card alone opens meanwhile wherever it opens alone.
 """
 
@@ -61,14 +62,14 @@ def after_decision(
 ) -> tuple[Attempts, bool]:
     """The counts after `decision`, and whether a lock-out began with it (one alarm each). now_ms: monotonic.
 
-    A wrong PIN or code counts; a grant that used one clears its point and holder; anything else changes nothing.
+    A wrong PIN or code counts. A right one, let in by rule, clears what its holder had counted, but for a lock-out
+    that holds. Anything else changes nothing: not a portal that is open to all, nor a way out.
     """
     if not any(presented.kind in _TYPED for presented in request.presented):
         return attempts, False
     names = _names(request, decision.holder)
     if decision.granted:
-        kept = {name: count for name, count in attempts.counts.items() if name not in names}
-        return Attempts(MappingProxyType(kept)), False
+        return _cleared(attempts, decision, now_ms), False
     if not _wrong(request, decision):
         return attempts, False
     counts = dict(attempts.counts)
@@ -80,6 +81,16 @@ def after_decision(
     while len(counts) > MAX_COUNTED:
         del counts[next(iter(counts))]
     return Attempts(MappingProxyType(counts)), began
+
+
+def _cleared(attempts: Attempts, decision: Decision, now_ms: int) -> Attempts:
+    """Without the count of whoever typed the right secret. A grant in spite of a wrong one says so in its warnings."""
+    name = f"holder {decision.holder}"
+    count = attempts.counts.get(name)
+    right = decision.reason is Reason.PERMITTED and set(decision.warnings) <= {Reason.ANTI_PASSBACK}
+    if not right or count is None or count.locked_until_ms > now_ms:
+        return attempts
+    return Attempts(MappingProxyType({who: kept for who, kept in attempts.counts.items() if who != name}))
 
 
 def _counted(before: Count | None, limits: AttemptLimits, now_ms: int) -> Count:

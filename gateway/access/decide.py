@@ -26,6 +26,8 @@ class State:
 
     mode, fire: of the portal in question. open_portals: names of the portals that are not closed, for interlocks.
     passes: QR passes that were shown and verified, by id (`passes.as_credential`).
+    held: an operator has locked the portal against its unlock schedule. unseen_portals: those whose device is away, so
+    that `open_portals` may be wrong about them; they hold nobody who leaves.
     """
 
     clock_certain: bool
@@ -34,6 +36,8 @@ class State:
     open_portals: frozenset[str] = frozenset()
     presence: Presence = EMPTY_PRESENCE
     passes: Mapping[str, Credential] = field(default_factory=lambda: NO_PASSES)
+    held: bool = False
+    unseen_portals: frozenset[str] = frozenset()
 
 
 def decide(request: AccessRequest, policy: Policy, state: State, now: datetime) -> Decision:
@@ -79,10 +83,10 @@ def unlocked_by_schedule(portal: PortalPolicy, policy: Policy, state: State, now
 
 
 def accepted(portal: PortalPolicy, mode: PortalMode) -> tuple[Combination, ...]:
-    """The combinations that count in `mode`: with CARD_AND_PIN, every one with a card needs the PIN as well."""
+    """The combinations that count in `mode`: with CARD_AND_PIN only those with a card, each with the PIN as well."""
     if mode is not _CARD_AND_PIN:
         return portal.accepts
-    return tuple(one | {_PIN} if _CARD in one else one for one in portal.accepts)
+    return tuple(one | {_PIN} for one in portal.accepts if _CARD in one)
 
 
 def _open_to_all(portal: PortalPolicy | None, policy: Policy, state: State, now: datetime) -> Reason | None:
@@ -95,13 +99,14 @@ def _open_to_all(portal: PortalPolicy | None, policy: Policy, state: State, now:
         return None
     if state.mode is _UNLOCKED:
         return Reason.UNLOCKED_BY_SCHEDULE
-    if state.mode is _LOCKED and unlocked_by_schedule(portal, policy, state, now):
+    if state.mode is _LOCKED and not state.held and unlocked_by_schedule(portal, policy, state, now):
         return Reason.UNLOCKED_BY_SCHEDULE
     return None
 
 
 def _held_by_interlock(decision: Decision, portal: PortalPolicy, request: AccessRequest, state: State) -> Decision:
-    if state.mode is _LOCKDOWN and portal.leaving(request.point):
+    seen_open = portal.interlock & state.open_portals - state.unseen_portals
+    if portal.leaving(request.point) and (state.mode is _LOCKDOWN or not seen_open):
         return decision
     return Decision(False, Reason.INTERLOCK, decision.holder, decision.credential, duress=decision.duress)
 
@@ -213,8 +218,10 @@ def _credential_problem(credential: Credential, portal: PortalPolicy, state: Sta
             return Reason.EXPIRED
     if credential.portals is not None and portal.name not in credential.portals:
         return Reason.NO_RULE
-    if credential.uses is not None and state.presence.used(credential) >= credential.uses:
-        return Reason.USED_UP
+    if credential.uses is not None:
+        presence = state.presence
+        if presence.used(credential) >= credential.uses or not presence.countable(credential):
+            return Reason.USED_UP
     return None
 
 

@@ -117,6 +117,12 @@ def parse(text: str) -> SignedPass:
     return SignedPass(_claims(_map(body, "claims")), key_id, _message(protected, body), signature)
 
 
+def pass_name(pass_id: str) -> str:
+    """What a pass is called in lists and revocations, and what the uses of its QR code and plate are counted under.
+    pass_id: 16 hex digits."""
+    return f"pass-{pass_id}"
+
+
 def as_credential(claims: Pass) -> Credential:
     """The pass as `decide` looks at it, under the key `claims.id.hex()`."""
     name = claims.id.hex()
@@ -128,6 +134,7 @@ def as_credential(claims: Pass) -> Credential:
         valid_until_ms=claims.valid_until_s * 1000,
         uses=claims.uses,
         portals=frozenset(claims.portals),
+        counter=pass_name(name),
     )
 
 

@@ -34,6 +34,8 @@ class Credential:
     id: names it in lists, revocations and use counts; "" = it has no name of its own and kind and key do.
     uses: how often it may open, None = unlimited. portals: opens these only (a visitor pass); the rules of its holder
     hold as well. duress: opens like any other and tells that it was shown under threat.
+    counter: what its uses are counted under, where several credentials share them (the QR code and the plate of one
+    pass); "" = its own name.
     """
 
     kind: CredentialKind
@@ -46,10 +48,16 @@ class Credential:
     uses: int | None = None
     portals: frozenset[str] | None = None
     duress: bool = False
+    counter: str = ""
+
+    @property
+    def counted_as(self) -> str:
+        """What its uses are counted under."""
+        return self.counter or self.name
 
     @property
     def name(self) -> str:
-        """What use counts and revocations call it."""
+        """What lists and revocations call it."""
         return self.id or f"{self.kind}:{self.key}"
 
     @property

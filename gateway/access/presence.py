@@ -9,12 +9,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from types import MappingProxyType
+from typing import Literal
 
 from gateway.access.policy import Credential, Policy, PortalPolicy
 from gateway.model import AccessRequest, CredentialKind, Decision, Presented, Reason
 
 Row = tuple[str, str, str, int]  # what ("zone" | "first" | "uses"), whose, where, number
+Forgotten = Literal["holder", "zone", "all"]
 MAX_PRESENT = 100_000  # subjects in zones; beyond it, newcomers are not remembered
+MAX_COUNTED = 100_000  # credentials with uses that were counted; beyond it, no further one with uses opens
 NO_PASSES: Mapping[str, Credential] = MappingProxyType({})
 
 
@@ -37,7 +40,7 @@ class Used:
 @dataclass(frozen=True, slots=True)
 class Presence:
     """zones: by `Credential.subject`. first_persons: by portal, the local date on which one came in last.
-    uses: by `Credential.name`."""
+    uses: by `Credential.counted_as`."""
 
     zones: Mapping[str, InZone] = field(default_factory=lambda: MappingProxyType({}))
     first_persons: Mapping[str, date] = field(default_factory=lambda: MappingProxyType({}))
@@ -45,8 +48,12 @@ class Presence:
 
     def used(self, credential: Credential) -> int:
         """How often `credential` opened something."""
-        used = self.uses.get(credential.name)
+        used = self.uses.get(credential.counted_as)
         return used.count if used else 0
+
+    def countable(self, credential: Credential) -> bool:
+        """Whether another use of `credential` could be counted; what cannot be counted must not open."""
+        return len(self.uses) < MAX_COUNTED or credential.counted_as in self.uses
 
 
 EMPTY_PRESENCE = Presence()
@@ -78,7 +85,7 @@ def after_grant(
     uses = dict(presence.uses)
     for credential in _shown(request, policy, passes):
         if credential.uses is not None:
-            uses[credential.name] = Used(presence.used(credential) + 1, credential.valid_until_ms)
+            uses[credential.counted_as] = Used(presence.used(credential) + 1, credential.valid_until_ms)
     return replace(presence, uses=MappingProxyType(uses)) if uses != presence.uses else presence
 
 
@@ -107,17 +114,28 @@ def after_passage(
     return replace(presence, zones=zones, first_persons=first_persons)
 
 
-def without(presence: Presence, subject: str) -> Presence:
-    """Forget where `subject` is: for whoever left unseen and is now refused, or was erased from the site."""
-    return replace(
-        presence, zones=MappingProxyType({who: where for who, where in presence.zones.items() if who != subject})
-    )
+def forgotten(presence: Presence, what: Forgotten, name: str, policy: Policy) -> Presence:
+    """Forget where some are: for whoever left unseen and is refused now, and after a fire, when everybody left.
+
+    what: "holder" `name` with their cars and the visitors they answer for, everybody in the "zone" `name`, or "all".
+    A use that was counted stays counted. The same object where nobody was anywhere.
+    """
+    subjects = {name} | {one.subject for one in policy.credentials.values() if one.holder == name}
+
+    def stays(who: str, where: InZone) -> bool:
+        if what == "all":
+            return False
+        return where.zone != name if what == "zone" else who not in subjects
+
+    kept = {who: where for who, where in presence.zones.items() if stays(who, where)}
+    return presence if len(kept) == len(presence.zones) else replace(presence, zones=MappingProxyType(kept))
 
 
 def pruned(presence: Presence, now_ms: int) -> Presence:
-    """Without the use counts of what has expired (Unix ms; never above the newest stored time)."""
+    """Without the use counts of what has expired (Unix ms; never above the newest stored time). The same object where
+    there is none, so that asking often costs nothing more."""
     kept = {name: used for name, used in presence.uses.items() if used.until_ms is None or used.until_ms > now_ms}
-    return replace(presence, uses=MappingProxyType(kept))
+    return presence if len(kept) == len(presence.uses) else replace(presence, uses=MappingProxyType(kept))
 
 
 def as_rows(presence: Presence) -> list[Row]:

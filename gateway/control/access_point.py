@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from center.contract import catalogue
 from gateway.access import attempts, tokens
 from gateway.access.presence import NO_PASSES
-from gateway.control.judge import Judge, Passes
+from gateway.control.asked import Asked, Passes
+from gateway.control.judge import Judge
 from gateway.model import (
     AccessRequest,
     CardRead,
@@ -24,21 +26,7 @@ MAX_KEYS = 16  # a PIN or code plus enter; more is somebody leaning on the keypa
 MAX_PRESENTED = 8  # two people with the longest combination show fewer
 LIMITS = attempts.AttemptLimits()
 TYPED = (CredentialKind.PIN, CredentialKind.CODE)
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A request with its decision. `passes`: the signed passes that were shown with it, by id."""
-
-    request: AccessRequest
-    decision: Decision
-    passes: Passes = field(default_factory=lambda: NO_PASSES)
-
-    @property
-    def credential(self) -> str:
-        """The kinds that were shown, as an event names them: card-pin."""
-        kinds = dict.fromkeys(str(presented.kind) for presented in self.request.presented)
-        return "-".join(kinds) or "none"
+BLE_TOKEN = re.compile(r"BLE:([0-9A-Fa-f]{16,64})")  # how a phone's token arrives as a text; the digits are its id
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +74,11 @@ class AccessPoint:
                 await self._type(keys)
             case TextScanned(text=text):
                 self._keys = ""
-                presented, passes = self._judge.read_pass(text)
-                await self._show(presented, passes)
+                if (token := BLE_TOKEN.fullmatch(text)) is not None:
+                    await self._show(Presented(CredentialKind.BLE, token[1].lower()))
+                else:
+                    presented, passes = self._judge.read_pass(text)
+                    await self._show(presented, passes)
 
     async def expire(self) -> None:
         """Whoever was waited for did not come in time: that is the refusal it would have been."""
@@ -142,7 +133,10 @@ class AccessPoint:
         await self._answer(asked)
 
     async def _decide(self, request: AccessRequest, before: Asked | None, passes: Passes) -> Decision:
-        """The decision; what was typed counts where it is wrong, and is refused unread after too many wrong ones."""
+        """The decision; what was typed counts where it is wrong, and is refused unread after too many wrong ones. Where
+        everybody may pass, nobody is told to wait for the end of a lock-out."""
+        if self._judge.open_to_all(request):
+            return self._judge.decide(request, passes)
         conditions, now_ms = self._judge.conditions, self._clock.monotonic_ms()
         holder = before.decision.holder if before else None
         if attempts.locked(conditions.attempts, request, holder, now_ms):

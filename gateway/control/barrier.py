@@ -9,9 +9,9 @@ from typing import Protocol
 
 from center.contract import catalogue
 from gateway.control import facts
-from gateway.control.access_point import Asked
+from gateway.control.asked import Asked
 from gateway.control.job_loop import JobLoop
-from gateway.control.judge import Judge, Kept
+from gateway.control.judge import Judge
 from gateway.errors import DriverError, StoreError
 from gateway.model import AccessRequest, CredentialKind, PlateRead, Presented, Reason
 from gateway.portal import mode
@@ -97,7 +97,7 @@ class BarrierControl:
         self.loop.submit(lambda: self._judge.fact(catalogue.PortalFailed(self.settings.name, "no-pins")))
 
     async def override(self, operator: str) -> None:
-        """An operator raises the barrier: recorded first. Raises StoreError, DriverError."""
+        """An operator raises the barrier: recorded first. Raises OperationRefusedError, StoreError, DriverError."""
         await self.loop.perform(lambda: self._override(operator))
 
     async def run(self) -> None:
@@ -110,17 +110,20 @@ class BarrierControl:
             await self._outputs.hold_lower(False)
 
     async def _override(self, operator: str) -> None:
-        late_ok = not self._judge.high_security(self.settings.name)
+        name = self.settings.name
+        self._judge.check_override(name)
+        late_ok, mode_then = not self._judge.high_security(name), self._judge.conditions.mode(name)
         token = self._judge.token("operator", operator)
-        await self._judge.record(NewEntry(catalogue.AccessOverridden(self.settings.name, token)), late_ok=late_ok)
-        self._step(BarrierEvent.ADMIT)
+        with self._judge.conditions.opening(name):
+            await self._judge.record(NewEntry(catalogue.AccessOverridden(name, token)), late_ok=late_ok)
+            self._judge.check_overtaken(name, mode_then)
+            self._step(BarrierEvent.ADMIT)
 
     async def _plate(self, plate: PlateRead) -> None:
         """One commit holds what was seen and what was decided; only then the arm moves."""
         presented = (Presented(CredentialKind.PLATE, plate.text),)
         request = AccessRequest(self.settings.name, plate.camera, presented)
         asked = Asked(request, self._judge.decide(request))
-        decision = asked.decision
         seen = catalogue.VehicleSeen(
             camera=plate.camera,
             portal=self.settings.name,
@@ -130,23 +133,30 @@ class BarrierControl:
             model=plate.model,
             model_sha256=plate.model_sha256[:16],
         )
-        keep: Kept = {}
-        if decision.granted:
-            self._judge.conditions.set_open(self.settings.name, True)  # for an interlock: from the decision on
-            keep = self._judge.granted(request, decision)
         entries = [NewEntry(seen, plate=plate.text), *facts.of_request(self._judge, asked, plate.text)]
-        late_ok = not (decision.granted and self._judge.high_security(self.settings.name))
+        self.last_reason = asked.decision.reason
+        if asked.decision.granted:
+            with self._judge.conditions.opening(self.settings.name):
+                await self._let_in(asked, entries, plate.text)
+        else:
+            await self._judge.record(*entries)
+
+    async def _let_in(self, asked: Asked, entries: list[NewEntry], plate: str) -> None:
+        keep = self._judge.granted(asked.request, asked.decision)
+        late_ok, mode_then = self._judge.late_ok(asked), self._judge.conditions.mode(self.settings.name)
+        refused: Reason | None = None
         try:
             await self._judge.record(*entries, late_ok=late_ok, keep=keep)
         except StoreError:
-            self.last_reason = Reason.STORAGE_BROKEN
-            self._tell_open()
-            await self._judge.record(facts.denied(self._judge, asked, Reason.STORAGE_BROKEN, plate.text))
+            refused = Reason.STORAGE_BROKEN
+        if refused is None and self._judge.overtaken(asked, mode_then):
+            refused = Reason.LOCKDOWN
+        if refused is not None:
+            self.last_reason = refused
+            await self._judge.record(facts.denied(self._judge, asked, refused, plate))
             return
-        self.last_reason = decision.reason
-        if decision.granted:
-            self._unpassed = [*self._unpassed, asked][-MAX_UNPASSED:]
-            self._step(BarrierEvent.ADMIT)
+        self._unpassed = [*self._unpassed, asked][-MAX_UNPASSED:]
+        self._step(BarrierEvent.ADMIT)
 
     async def _expire(self) -> None:
         self._step(BarrierEvent.TIMEOUT)

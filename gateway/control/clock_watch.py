@@ -30,6 +30,11 @@ class WatchedClock(Protocol):
         ...
 
     @property
+    def doubted(self) -> bool:
+        """Whether a time server vouches for a time that is below what is stored."""
+        ...
+
+    @property
     def offset_ms(self) -> int:
         """How far off it was when it was last corrected."""
         ...
@@ -37,7 +42,7 @@ class WatchedClock(Protocol):
     def monotonic_ms(self) -> int: ...
 
     def known(self) -> str | None:
-        """What to keep over a restart of core, if the time is known."""
+        """What to keep over a restart of core, if there is anything."""
         ...
 
 
@@ -59,6 +64,7 @@ class ClockWatch:
         self._changed = changed
         self._was_certain = True  # a start with a clock that is right is no event
         self._kept_ms: int | None = None
+        self._kept_doubt: bool | None = None  # None: whatever the last run knew
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -76,12 +82,16 @@ class ClockWatch:
                 await self._judge.fact(catalogue.ClockSynced(self._clock.offset_ms))
             else:
                 await self._judge.fact(catalogue.ClockLost(self._clock.cause))
-        if certain and self._is_due() and (known := self._clock.known()) is not None:
+        doubted = self._clock.doubted
+        if doubted is not self._kept_doubt or (certain and self._is_due()):
             self._kept_ms = self._clock.monotonic_ms()
+            self._kept_doubt = doubted
             try:
-                await self._keeper.keep(KEY, known)
+                await self._keeper.keep(KEY, self._clock.known())
             except StoreError as e:
                 log.warning("the known time is not stored yet", error=str(e))
+            if certain and (kept := self._judge.pruned()):  # only a certain clock may forget what has expired
+                await self._judge.record(keep=kept)
 
     def _is_due(self) -> bool:
         return self._kept_ms is None or self._clock.monotonic_ms() - self._kept_ms >= KEEP_EVERY_MS

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from center.contract import catalogue
-from gateway.control.job_loop import JobLoop
+from gateway.control.job_loop import QUEUE_LENGTH, JobLoop
 from gateway.control.judge import Judge
 from gateway.errors import DriverError
 from gateway.model import (
@@ -41,6 +41,10 @@ class Portal(Protocol):
         """One of its devices came (back)."""
         ...
 
+    def device_offline(self, device: str) -> None:
+        """One of its devices went away."""
+        ...
+
 
 class FireInputs(Protocol):
     """Who hears of fire first."""
@@ -62,16 +66,19 @@ FIRE_INPUTS = ("fire", "fire-latched")
 
 
 class Devices:
-    """Implements ports.Actuator over all buses; `observe` takes what they report, on the loop."""
+    """Implements ports.Actuator over all buses; `observe` takes what they report, on the loop.
 
-    def __init__(self, judge: Judge) -> None:
+    count: of devices; a cut line loses all of them in one moment, and each is an event.
+    """
+
+    def __init__(self, judge: Judge, count: int = 0) -> None:
         self._judge = judge
         self._bus_of: dict[str, Bus] = {}
         self._portals: dict[str, Portal] = {}
         self._fire: FireInputs | None = None
         self._on_battery: dict[str, bool] = {}
         self._online: dict[str, bool | None] = {}  # None: not heard of since start
-        self.loop = JobLoop("devices", judge.clock)
+        self.loop = JobLoop("devices", judge.clock, length=QUEUE_LENGTH + 4 * count)
 
     def attach(self, buses: Mapping[str, Bus], portals: Mapping[str, Portal], fire: FireInputs | None = None) -> None:
         """Who hangs where: device name -> its bus, device name -> its portal, and who hears of fire."""
@@ -106,6 +113,8 @@ class Devices:
                 was, self._online[device] = self._online.get(device), False
                 if self._fire is not None:
                     self._fire.device_offline(device)
+                if device in self._portals:
+                    self._portals[device].device_offline(device)
                 if was is not False:
                     self._report(catalogue.DeviceLost(device, cause))
             case InputChanged(device=device, name=name, active=active) if name in FIRE_INPUTS:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from center.contract import catalogue
 from gateway.control import facts
-from gateway.control.access_point import AccessPoint, Asked
+from gateway.control.access_point import AccessPoint
+from gateway.control.asked import Asked
 from gateway.control.job_loop import JobLoop
 from gateway.control.judge import Judge, Kept
 from gateway.control.lock import Lock
@@ -82,7 +83,13 @@ class DoorControl:
         """The device came (back): what its contact says first is how the door was found, not what just happened."""
         if device == self.settings.device:
             self._contact_known = False
+            self._judge.conditions.set_unseen(self.settings.name, False)
             self._lock.again()
+
+    def device_offline(self, device: str) -> None:
+        """A device went away. Without the one that has the contact, nobody knows whether the door is still open."""
+        if device == self.settings.device:
+            self._judge.conditions.set_unseen(self.settings.name, True)
 
     def observe(self, observation: CardRead | KeysEntered | TextScanned | InputChanged) -> None:
         """Something happened at one of this door's devices."""
@@ -92,9 +99,9 @@ class DoorControl:
             case InputChanged(name="contact", active=active):
                 found, self._contact_known = not self._contact_known, True
                 opened = DoorEvent.FOUND_OPEN if found else DoorEvent.OPENED
-                self.loop.submit(lambda: self._step(opened if active else DoorEvent.CLOSED))
+                self.loop.submit_latest("contact", lambda: self._step(opened if active else DoorEvent.CLOSED))
             case InputChanged(name="rex", active=True):
-                self.loop.submit(self._exit)
+                self.loop.submit_latest("rex", self._exit)
             case CardRead() | KeysEntered() | TextScanned():
                 point = self._points[observation.device]
                 self.loop.submit(lambda: point.take(observation))
@@ -109,7 +116,8 @@ class DoorControl:
         self._lock.set_free(free)
 
     async def override(self, operator: str) -> None:
-        """An operator opens the door: recorded first, then released. Raises StoreError, DriverError."""
+        """An operator opens the door: recorded first, then released. Raises OperationRefusedError, StoreError,
+        DriverError."""
         await self.loop.perform(lambda: self._override(operator))
 
     async def run(self) -> None:
@@ -119,10 +127,14 @@ class DoorControl:
             tasks.create_task(self.loop.run())
 
     async def _override(self, operator: str) -> None:
-        late_ok = not self._judge.high_security(self.settings.name)
+        name = self.settings.name
+        self._judge.check_override(name)
+        late_ok, mode_then = not self._judge.high_security(name), self.mode
         token = self._judge.token("operator", operator)
-        await self._judge.record(NewEntry(catalogue.AccessOverridden(self.settings.name, token)), late_ok=late_ok)
-        await self._release(self.settings.device)
+        with self._judge.conditions.opening(name):
+            await self._judge.record(NewEntry(catalogue.AccessOverridden(name, token)), late_ok=late_ok)
+            self._judge.check_overtaken(name, mode_then)
+            await self._release(self.settings.device)
 
     async def _exit(self) -> None:
         """The node has released its lock by itself already; here it is only told."""
@@ -135,29 +147,37 @@ class DoorControl:
 
     async def _carry_out(self, asked: Asked) -> None:
         """Record, then move. A high-security door stays shut where nothing can be recorded; others record late."""
-        decision, device = asked.decision, asked.request.point
-        self.last_reason = decision.reason
-        keep: Kept = {}
-        if decision.granted:
-            self._judge.conditions.set_open(self.settings.name, True)  # for an interlock: from the decision on
-            keep = self._judge.granted(asked.request, decision, asked.passes)
-            if self._door.is_open:  # somebody holds it: this is the passage
-                keep = {**keep, **self._moved([asked])}
-        late_ok = not (decision.granted and self._judge.high_security(self.settings.name))
+        self.last_reason = asked.decision.reason
+        if asked.decision.granted:
+            with self._judge.conditions.opening(self.settings.name):
+                await self._let_in(asked)
+        else:
+            await self._judge.record(*facts.of_request(self._judge, asked))
+            await self._tell(asked.request.point, Signal("denied"))
+
+    async def _let_in(self, asked: Asked) -> None:
+        decision, mode_then = asked.decision, self.mode
+        keep = self._judge.granted(asked.request, decision, asked.passes)
+        if self._door.is_open:  # somebody holds it: this is the passage
+            keep = {**keep, **self._moved([asked])}
+        late_ok = self._judge.late_ok(asked)
         try:
             await self._judge.record(*facts.of_request(self._judge, asked), late_ok=late_ok, keep=keep)
         except StoreError:
-            self.last_reason = Reason.STORAGE_BROKEN
-            self._tell_open()
-            await self._tell(device, Signal("denied"))
-            await self._judge.record(facts.denied(self._judge, asked, Reason.STORAGE_BROKEN))
+            await self._refuse(asked, Reason.STORAGE_BROKEN)
             return
-        if not decision.granted:
-            await self._tell(device, Signal("denied"))
+        if self._judge.overtaken(asked, mode_then):
+            await self._refuse(asked, Reason.LOCKDOWN)
             return
         if not self._door.is_open:
             self._unpassed = [*self._unpassed, asked][-MAX_UNPASSED:]
-        await self._release(device)
+        await self._release(asked.request.point)
+
+    async def _refuse(self, asked: Asked, reason: Reason) -> None:
+        """A grant that came to nothing."""
+        self.last_reason = reason
+        await self._tell(asked.request.point, Signal("denied"))
+        await self._judge.record(facts.denied(self._judge, asked, reason))
 
     async def _release(self, device: str) -> None:
         """The lock alone decides whether it was released; the light comes after, as a courtesy.

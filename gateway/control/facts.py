@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from center.contract import catalogue
-from gateway.control.access_point import Asked
+from gateway.control.asked import Asked
 from gateway.control.judge import Judge
 from gateway.model import Reason
 from gateway.ports import NewEntry

@@ -7,7 +7,7 @@ delays no other, a node that comes back is told again, and one that was away at 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Protocol
 
 import msgspec
@@ -24,6 +24,7 @@ from runtime.log import get
 
 LATCH_KEY = "fire"  # among the store's kept values: present while the release is latched
 RESETS_KEY = "fire-resets"  # JSON list of devices whose reset was not acknowledged yet
+ACTIVE_KEY = "fire-active"  # JSON list of inputs that are active, or were when they were last heard of
 PANEL = "panel"  # the name of the gateway's own input
 AGAIN_S = 0.5  # after a device that did not take the command
 RESET_WAIT_S = 3.0  # how long a reset waits for the devices that answer
@@ -68,12 +69,14 @@ class FireControl:
         self._portals = dict(portals)
         self._devices = dict(devices)
         self._fire = Fire()
+        self._unknown: frozenset[str] = frozenset()  # inputs that were active when they were last heard of
+        self._stored_active: frozenset[str] = frozenset()
         self._began_ms = 0  # monotonic, of the signal
         self._told: dict[str, bool | None] = dict.fromkeys(devices.values(), False)  # None: unknown, tell it
         self._wake = {device: asyncio.Event() for device in devices.values()}
         self._answered = asyncio.Event()
         self._reported: set[str] = set()  # portals whose release by this fire was reported
-        self.loop = JobLoop("fire", judge.clock)
+        self.loop = JobLoop("fire", judge.clock, length=100 + 4 * len(self._portals))  # every portal may report at once
 
     @property
     def released(self) -> bool:
@@ -86,8 +89,9 @@ class FireControl:
             self._fire = Fire(FireState.LATCHED)
             self._began_ms = self._judge.clock.monotonic_ms()
             self._reported = set(self._portals)  # told before the restart
+            self._unknown = self._stored_active = frozenset(_listed(stored.get(ACTIVE_KEY)))
             self._set_portals(True)
-        for device in _resets(stored.get(RESETS_KEY)):
+        for device in _listed(stored.get(RESETS_KEY)):
             if device in self._told:
                 self._told[device] = None
         self._tell_all()
@@ -98,12 +102,20 @@ class FireControl:
         """The gateway's own input from the fire panel."""
         self._signal(PANEL, self._gateway, active)
 
+    def panel_lost(self) -> None:
+        """The gateway's own input cannot be read any more."""
+        self._lost(PANEL)
+
     def input_changed(self, device: str, name: str, active: bool) -> None:
         """`fire` or `fire-latched` of a node."""
         if name == "fire":
             self._signal(device, device, active)
-        elif active and self._told.get(device, False) is self.released:  # else it is just about to be reset
-            self._found(device)
+        elif active:
+            if self._told.get(device, False) is self.released:  # else it is just about to be reset
+                self._found(device)
+        elif self.released and device in self._told:  # it has forgotten, by a restart, that it holds its door released
+            self._told[device] = None
+            self._wake[device].set()
 
     def device_online(self, device: str) -> None:
         """It may have missed the release, or the reset."""
@@ -112,27 +124,23 @@ class FireControl:
             self._wake[device].set()
 
     def device_offline(self, device: str) -> None:
-        """What its input said last no longer counts as active. The node keeps its latch, the site stays released."""
-        self._fire, _ = fire.signal(self._fire, device, False)
+        """What its input said last is no longer known. The node keeps its latch, the site stays released."""
+        self._lost(device)
 
-    async def reset(self, operator: str) -> None:
-        """End the release everywhere. Raises OperationRefusedError while a fire input is active, or without a fire."""
-        active = sorted(self._fire.active)
-        self._fire, effect = fire.reset(self._fire)
-        if effect is not FireEffect.SECURE:
-            if active:
-                raise OperationRefusedError(
-                    f"fire is not reset while the fire input of {', '.join(active)} is active; "
-                    "clear the fire panel first"
-                )
-            raise OperationRefusedError("nothing is released by fire, so there is nothing to reset")
-        log.warning("fire release reset", operator=operator)
+    async def reset(self, operator: str, although_unknown: bool = False) -> None:
+        """End the release everywhere. Raises OperationRefusedError while a fire input is active, or without a fire,
+        and, unless `although_unknown`, while an input that was active cannot be asked."""
+        self._refuse_reset(although_unknown)
+        self._fire, _ = fire.reset(self._fire)
+        log.warning("fire release reset", operator=operator, unknown=sorted(self._unknown))
+        self._unknown = self._stored_active = frozenset()
         for device in self._told:
             self._told[device] = None
         self._set_portals(False)
         self._tell_all()
         token = self._judge.token("operator", operator)
-        keep = {LATCH_KEY: None, RESETS_KEY: self._resets_due()}
+        _, kept = self._judge.forget("all")  # everybody left: anti-passback starts anew
+        keep = {**kept, LATCH_KEY: None, RESETS_KEY: self._resets_due(), ACTIVE_KEY: None}
         await self._judge.fact(catalogue.FireReset(token), keep)
         try:
             async with asyncio.timeout(RESET_WAIT_S):
@@ -152,12 +160,35 @@ class FireControl:
 
     # ---
 
+    def _refuse_reset(self, although_unknown: bool) -> None:
+        """Raises OperationRefusedError."""
+        if not self.released:
+            raise OperationRefusedError("nothing is released by fire, so there is nothing to reset")
+        if active := ", ".join(sorted(self._fire.active)):
+            raise OperationRefusedError(
+                f"fire is not reset while the fire input of {active} is active; clear the fire panel first"
+            )
+        if self._unknown and not although_unknown:
+            silent = ", ".join(sorted(self._unknown))
+            raise OperationRefusedError(
+                f"fire is not reset: {silent} said fire when last heard of and cannot be asked now; repair it, "
+                "or look on site that the fire is over and use zhian portal reset-fire --although-unknown"
+            )
+
+    def _lost(self, source: str) -> None:
+        if source in self._fire.active:
+            self._unknown |= {source}
+            log.error("fire: an input that said fire cannot be asked any more", input=source)
+        self._fire, _ = fire.signal(self._fire, source, False)
+
     def _signal(self, source: str, device: str, active: bool) -> None:
+        self._unknown -= {source}
         self._fire, effect = fire.signal(self._fire, source, active)
         if effect is FireEffect.RELEASE:
             self._release(device, "panel" if source == PANEL else "node-input")
         if active and source != PANEL:
             self._report_own_release(device)
+        self.loop.submit_latest("active", self._save_active)
 
     def _found(self, device: str) -> None:
         self._fire, effect = fire.found_released(self._fire)
@@ -180,10 +211,24 @@ class FireControl:
         self._set_portals(True)
         self._tell_all()
         log.error("fire: the fire list is released", device=device, path=path)
-        self.loop.submit(lambda: self._judge.fact(catalogue.FireDetected(device, path), {LATCH_KEY: "1"}))
+        self.loop.submit(lambda: self._record(catalogue.FireDetected(device, path)))
         for portal in self._portals:
             if portal not in self._devices:
                 self._report_release(portal, "message")
+
+    async def _record(self, detected: catalogue.FireDetected) -> None:
+        if not self.released:  # reset already, while the disk was slow: what is over must not be kept
+            await self._judge.fact(detected)
+            return
+        self._stored_active = self._fire.active | self._unknown
+        await self._judge.fact(detected, {LATCH_KEY: "1", ACTIVE_KEY: _stored(self._stored_active)})
+
+    async def _save_active(self) -> None:
+        active = self._fire.active | self._unknown
+        if active == self._stored_active or not self.released:
+            return
+        self._stored_active = active
+        await self._keep(ACTIVE_KEY, _stored(active))
 
     def _set_portals(self, released: bool) -> None:
         for name in self._portals:
@@ -223,7 +268,7 @@ class FireControl:
         if wanted:
             self._report_release(portal, "message")
         else:
-            self.loop.submit(self._save_resets)
+            self.loop.submit_latest("resets", self._save_resets)
         return None
 
     def _report_release(self, portal: str, path: str) -> None:
@@ -235,19 +280,25 @@ class FireControl:
         self.loop.submit(lambda: self._judge.fact(data))
 
     def _resets_due(self) -> str | None:
-        due = sorted(device for device, told in self._told.items() if told is None and not self.released)
-        return msgspec.json.encode(due).decode() if due else None
+        return _stored({device for device, told in self._told.items() if told is None and not self.released})
 
     async def _save_resets(self) -> None:
+        await self._keep(RESETS_KEY, self._resets_due())
+
+    async def _keep(self, key: str, value: str | None) -> None:
         try:
-            await self._keeper.keep(RESETS_KEY, self._resets_due())
+            await self._keeper.keep(key, value)
         except StoreError as e:
-            log.warning("outstanding resets are not stored yet", error=str(e))
+            log.warning("a state of the fire release is not stored yet", key=key, error=str(e))
 
 
-def _resets(stored: str | None) -> Sequence[str]:
+def _stored(names: Set[str]) -> str | None:
+    return msgspec.json.encode(sorted(names)).decode() if names else None
+
+
+def _listed(stored: str | None) -> Sequence[str]:
     try:
         return _names.decode(stored) if stored is not None else ()
     except msgspec.MsgspecError as e:
-        log.error("the stored list of outstanding resets cannot be read", error=str(e))
+        log.error("a stored list of devices cannot be read", error=str(e))
         return ()

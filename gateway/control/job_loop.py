@@ -5,33 +5,40 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from gateway.errors import DriverError, StoreError
+from gateway.errors import DriverError, OperationRefusedError, StoreError
 from gateway.ports import Clock
 from runtime.log import get
 
 QUEUE_LENGTH = 100  # a door that has this much waiting is stuck: the newest is refused and counted
+Job = Callable[[], Awaitable[None]]
 
 log = get("control")
 
 
 class JobLoop:
-    """A bounded queue of jobs. `deadline_ms` (monotonic) is asked before every wait; then `expire`."""
+    """A bounded queue of jobs. `deadline_ms` (monotonic) is asked before every wait; then `expire`.
+
+    `length`: who speaks for many devices or portals may get one job of each in a moment. What must not be lost goes in
+    by `submit_latest`.
+    """
 
     def __init__(
         self,
         name: str,
         clock: Clock,
         deadline_ms: Callable[[], int | None] | None = None,
-        expire: Callable[[], Awaitable[None]] | None = None,
+        expire: Job | None = None,
+        length: int = QUEUE_LENGTH,
     ) -> None:
         self._name = name
         self._clock = clock
         self._deadline_ms = deadline_ms
         self._expire = expire
-        self._jobs: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue(QUEUE_LENGTH)
+        self._jobs: asyncio.Queue[Job] = asyncio.Queue(length)
+        self._latest: dict[str, Job] = {}
         self.refused = 0
 
-    def submit(self, job: Callable[[], Awaitable[None]]) -> bool:
+    def submit(self, job: Job) -> bool:
         """Queue a job; False (counted and logged) where it does not keep up."""
         try:
             self._jobs.put_nowait(job)
@@ -41,19 +48,28 @@ class JobLoop:
             return False
         return True
 
+    def submit_latest(self, name: str, job: Job) -> None:
+        """Queue a job that tells how something is now: where the queue is full, the newest of each `name` waits beside
+        it and is done when the queue is empty."""
+        if name not in self._latest and not self._jobs.full():
+            self._jobs.put_nowait(job)
+        else:
+            self._latest[name] = job
+
     def nudge(self) -> None:
         """The deadline has changed: look at it again. A queue that is not empty looks by itself."""
         if self._jobs.empty():
             self._jobs.put_nowait(_nothing)
 
-    async def perform(self, job: Callable[[], Awaitable[None]]) -> None:
-        """Do `job` in its turn and wait for it. Its StoreError or DriverError is raised here, not logged."""
+    async def perform(self, job: Job) -> None:
+        """Do `job` in its turn and wait for it. Its StoreError, DriverError or OperationRefusedError is raised here,
+        not logged."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         async def tell() -> None:
             try:
                 await job()
-            except (StoreError, DriverError) as e:
+            except (StoreError, DriverError, OperationRefusedError) as e:
                 if not done.done():
                     done.set_exception(e)
             else:
@@ -76,7 +92,9 @@ class JobLoop:
             except (StoreError, DriverError) as e:
                 log.error("a job failed", part=self._name, error=str(e))
 
-    async def _next(self) -> Callable[[], Awaitable[None]] | None:
+    async def _next(self) -> Job | None:
+        if self._latest and self._jobs.empty():
+            return self._latest.pop(next(iter(self._latest)))
         deadline = self._deadline_ms() if self._deadline_ms is not None else None
         if deadline is None:
             return await self._jobs.get()

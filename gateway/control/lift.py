@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 
 from center.contract import catalogue
 from gateway.control import facts
-from gateway.control.access_point import AccessPoint, Asked
+from gateway.control.access_point import AccessPoint
+from gateway.control.asked import Asked
 from gateway.control.job_loop import JobLoop
-from gateway.control.judge import Judge, Kept
+from gateway.control.judge import Judge
 from gateway.control.lock import Lock
 from gateway.errors import DriverError, StoreError
 from gateway.model import CardRead, InputChanged, KeysEntered, Reason, Signal, TextScanned
@@ -61,8 +62,17 @@ class LiftControl:
 
     def device_online(self, _device: str) -> None:
         """Its relays are at rest now, whatever they were told."""
+        self._set_unseen(False)
         for relay in self._relays.values():
             relay.again()
+
+    def device_offline(self, _device: str) -> None:
+        """Its relays come to rest by themselves, which nobody sees."""
+        self._set_unseen(True)
+
+    def _set_unseen(self, unseen: bool) -> None:
+        for name in (self.settings.name, *self._every):
+            self._judge.conditions.set_unseen(name, unseen)
 
     def observe(self, observation: CardRead | KeysEntered | TextScanned | InputChanged) -> None:
         """Something happened at the car's reader."""
@@ -74,6 +84,7 @@ class LiftControl:
         conditions, name = self._judge.conditions, self.settings.name
         for floor in self._every:
             conditions.set_mode(floor, conditions.mode(name))
+            conditions.set_fire(floor, conditions.fire(name))
         if conditions.fire(name):
             self._apply(LiftEvent.FIRE)
         else:
@@ -83,7 +94,7 @@ class LiftControl:
         self.loop.nudge()
 
     async def override(self, operator: str) -> None:
-        """An operator enables every floor for one call: recorded first. Raises StoreError."""
+        """An operator enables every floor for one call: recorded first. Raises OperationRefusedError, StoreError."""
         await self.loop.perform(lambda: self._override(operator))
 
     async def run(self) -> None:
@@ -94,35 +105,59 @@ class LiftControl:
             tasks.create_task(self.loop.run())
 
     async def _override(self, operator: str) -> None:
+        name, conditions = self.settings.name, self._judge.conditions
+        self._judge.check_override(name, *sorted(self._every))
+        late_ok, mode_then = not self._judge.high_security(name), conditions.mode(name)
         token = self._judge.token("operator", operator)
-        await self._judge.record(NewEntry(catalogue.AccessOverridden(self.settings.name, token)))
-        self._apply(LiftEvent.GRANT, self._every)
+        with conditions.opening(name, *self._every):
+            await self._judge.record(NewEntry(catalogue.AccessOverridden(name, token)), late_ok=late_ok)
+            self._judge.check_overtaken(name, mode_then)
+            self._apply(LiftEvent.GRANT, self._every)
 
     async def _ask_for_more(self, device: str) -> None:
         await self._tell(device, Signal("waiting"))
 
     async def _carry_out(self, asked: Asked) -> None:
         """Who is let into the car may select those floors whose own portal lets them in, too."""
-        decision, device = asked.decision, asked.request.point
         floors: frozenset[str] = frozenset()
-        if decision.granted:
+        if asked.decision.granted:
             floors = frozenset(floor for floor in self._every if self._granted(asked, floor))
             if not floors:
-                decision = replace(decision, granted=False, reason=Reason.NO_RULE)
-                asked = replace(asked, decision=decision)
-        self.last_reason = decision.reason
-        keep: Kept = self._judge.granted(asked.request, decision, asked.passes) if decision.granted else {}
-        late_ok = not (decision.granted and self._judge.high_security(self.settings.name))
+                asked = replace(asked, decision=replace(asked.decision, granted=False, reason=Reason.NO_RULE))
+        self.last_reason = asked.decision.reason
+        if asked.decision.granted:
+            with self._judge.conditions.opening(self.settings.name, *floors):
+                await self._let_in(asked, floors)
+        else:
+            await self._judge.record(*facts.of_request(self._judge, asked))
+            await self._tell(asked.request.point, Signal("denied"))
+
+    async def _let_in(self, asked: Asked, floors: frozenset[str]) -> None:
+        keep = self._judge.granted(asked.request, asked.decision, asked.passes)
+        late_ok, mode_then = self._late_ok(asked, floors), self._judge.conditions.mode(self.settings.name)
         try:
             await self._judge.record(*facts.of_request(self._judge, asked), late_ok=late_ok, keep=keep)
         except StoreError:
-            self.last_reason = Reason.STORAGE_BROKEN
-            await self._tell(device, Signal("denied"))
-            await self._judge.record(facts.denied(self._judge, asked, Reason.STORAGE_BROKEN))
+            await self._refuse(asked, Reason.STORAGE_BROKEN)
             return
-        if decision.granted:
-            self._apply(LiftEvent.GRANT, floors)
-        await self._tell(device, Signal("granted" if decision.granted else "denied"))
+        if self._judge.overtaken(asked, mode_then):
+            await self._refuse(asked, Reason.LOCKDOWN)
+            return
+        self._apply(LiftEvent.GRANT, floors)
+        await self._tell(asked.request.point, Signal("granted"))
+
+    async def _refuse(self, asked: Asked, reason: Reason) -> None:
+        """A grant that came to nothing."""
+        self.last_reason = reason
+        await self._tell(asked.request.point, Signal("denied"))
+        await self._judge.record(facts.denied(self._judge, asked, reason))
+
+    def _late_ok(self, asked: Asked, floors: frozenset[str]) -> bool:
+        """Neither the car nor one of the floors asks for a record first."""
+        at_each = (
+            replace(asked, request=replace(asked.request, portal=name)) for name in (self.settings.name, *floors)
+        )
+        return all(self._judge.late_ok(one) for one in at_each)
 
     def _granted(self, asked: Asked, floor: str) -> bool:
         return self._judge.decide(replace(asked.request, portal=floor), asked.passes).granted
@@ -148,7 +183,9 @@ class LiftControl:
         if self._lift.state is not before.state:
             self.state_since_ms = self._clock.now_ms()
         enabled, was = self._lift.enabled(self._every), before.enabled(self._every)
+        self._judge.conditions.set_open(self.settings.name, bool(enabled))
         for floor, relay in self._relays.items():
+            self._judge.conditions.set_open(floor, floor in enabled)
             if (floor in enabled) is not (floor in was):
                 relay.set_free(floor in enabled)
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Protocol
 
 from center.contract import catalogue
 from gateway.access.decide import State, unlocked_by_schedule
+from gateway.access.presence import Forgotten
 from gateway.control.fire import FireControl
-from gateway.control.job_loop import JobLoop
+from gateway.control.job_loop import QUEUE_LENGTH, JobLoop
 from gateway.control.judge import Judge
 from gateway.errors import OperationRefusedError
 from gateway.model import PortalMode
@@ -41,10 +43,12 @@ class Site:
 
     def __init__(self, judge: Judge, portals: Mapping[str, Portal], fire: FireControl) -> None:
         self._judge = judge
-        self.loop = JobLoop("site", judge.clock)
+        # A schedule's edge may move every portal at once.
+        self.loop = JobLoop("site", judge.clock, length=QUEUE_LENGTH + 4 * len(portals))
         self._portals = dict(portals)
         self._fire = fire
         self._scheduled: dict[str, bool] = {}
+        self._words: dict[str, int] = dict.fromkeys(portals, 0)  # how often an operator has spoken of each portal
         self._nudged = asyncio.Event()
         self.lockdown = False
 
@@ -57,6 +61,8 @@ class Site:
                 self._set(name, PortalMode(was))
             elif self.lockdown and was != PortalMode.LOCKED:
                 self._set(name, PortalMode.LOCKDOWN)
+            elif was == PortalMode.LOCKED:
+                self._judge.conditions.set_held(name, True)
         self.look()
 
     def state(self, portal: str) -> State:
@@ -75,21 +81,41 @@ class Site:
         """An operator's word. What opens is recorded first. Raises OperationRefusedError, StoreError."""
         if portal not in self._portals:
             raise OperationRefusedError(f"there is no portal {portal!r}; this gateway has {sorted(self._portals)}")
-        before = self._judge.conditions.mode(portal)
-        after = mode.TABLE[before, mode.EVENT_OF[mode_]]
+        conditions = self._judge.conditions
+        described = self._judge.policy.portals.get(portal)
+        if mode_ is PortalMode.UNLOCKED and described is not None and described.interlock:
+            raise OperationRefusedError(
+                f"portal {portal!r} is in an interlock with {', '.join(sorted(described.interlock))} and cannot stay"
+                " unlocked; open it once, or in an emergency"
+            )
+        after = mode.TABLE[conditions.mode(portal), mode.EVENT_OF[mode_]]
+        word = self._spoken_of(portal)
+        held = after is PortalMode.LOCKED and self._is_scheduled(portal)
         token = self._judge.token("operator", operator)
         changed = NewEntry(catalogue.PortalModeChanged(portal, after, "operator", token))
-        # During a lockdown an ordinary mode is an exception, which a restart must know of.
-        keep = after in KEPT or (after is PortalMode.LOCKED and self.lockdown)
+        # A restart must know of it: of what outlives one, of an exception from a lockdown, and of a door that is not to
+        # follow its schedule.
+        keep = after in KEPT or (after is PortalMode.LOCKED and (self.lockdown or held))
         kept: dict[str, str | None] = {MODE_KEY + portal: str(after) if keep else None}
         if mode.free(after, fire=False):
             late_ok = after is PortalMode.EMERGENCY_OPEN or not self._judge.high_security(portal)
             await self._judge.record(changed, late_ok=late_ok, keep=kept)
+            if self._words[portal] != word:
+                raise OperationRefusedError(
+                    f"portal {portal!r} was told something else meanwhile, which holds; ask again if it is to open"
+                )
+            conditions.set_held(portal, False)
             self._set(portal, after)
         else:
+            conditions.set_held(portal, held)
             self._set(portal, after)
             await self._judge.record(changed, keep=kept)
         self.look()
+
+    def _spoken_of(self, portal: str) -> int:
+        """An operator speaks of `portal`: whoever spoke before and still waits for the disk is overtaken."""
+        self._words[portal] += 1
+        return self._words[portal]
 
     async def begin_lockdown(self, operator: str) -> None:
         """Nobody enters, everybody leaves: every portal at once, recorded after."""
@@ -97,6 +123,7 @@ class Site:
             raise OperationRefusedError("the site is locked down already")
         self.lockdown = True
         for name in self._portals:
+            self._spoken_of(name)
             self._apply(name, ModeEvent.LOCK_DOWN)
         log.warning("lockdown begun", operator=operator)
         kept: dict[str, str | None] = {LOCKDOWN_KEY: "1"}
@@ -110,18 +137,36 @@ class Site:
             raise OperationRefusedError("the site is not locked down")
         self.lockdown = False
         for name in self._portals:
+            if self._judge.conditions.mode(name) is PortalMode.LOCKDOWN:
+                self._scheduled[name] = False  # so that `look` gives it back to its schedule
+                self._judge.conditions.set_held(name, False)
             self._apply(name, ModeEvent.END_LOCKDOWN)
         log.warning("lockdown ended", operator=operator)
         kept: dict[str, str | None] = {LOCKDOWN_KEY: None}
         for name in self._portals:
             now = self._judge.conditions.mode(name)
-            kept[MODE_KEY + name] = str(now) if now in KEPT else None
+            held = self._judge.conditions.held(name)
+            kept[MODE_KEY + name] = str(now) if now in KEPT or held else None
         await self._judge.record(NewEntry(catalogue.LockdownEnded(self._judge.token("operator", operator))), keep=kept)
         self.look()
 
-    async def reset_fire(self, operator: str) -> None:
-        """Raises OperationRefusedError while a fire input is active, or where nothing is released."""
-        await self._fire.reset(operator)
+    async def reset_fire(self, operator: str, although_unknown: bool = False) -> None:
+        """Raises OperationRefusedError while a fire input is active, or where nothing is released, and, unless
+        `although_unknown`, while an input that was active cannot be asked."""
+        await self._fire.reset(operator, although_unknown)
+
+    async def forget_presence(self, what: Forgotten, name: str, operator: str) -> int:
+        """Release whom anti-passback holds, since they left or came unseen: a "holder" or "zone" by `name`, or "all".
+        Returns how many these were. Raises OperationRefusedError, StoreError."""
+        count, kept = self._judge.forget(what, name)
+        if count == 0:
+            raise OperationRefusedError(
+                "nobody of these is in a zone, so there is nobody to forget; nothing was changed"
+            )
+        token = self._judge.token("operator", operator)
+        data = catalogue.PresenceForgotten(what, count, token, name if what == "zone" else None)
+        await self._judge.record(NewEntry(data, holder=name if what == "holder" else None), keep=kept)
+        return count
 
     async def run(self) -> None:
         """Follow the schedules, until cancelled."""
@@ -140,15 +185,29 @@ class Site:
                 continue
 
     def look(self) -> None:
-        """Move each portal as its schedule says now. Never waits."""
+        """Move each portal as its schedule says, at its edges. One that an operator has locked meanwhile stays so until
+        the schedule has closed. Never waits."""
         for name in self._portals:
             scheduled = self._is_scheduled(name)
             was = self._scheduled.get(name, False)
             self._scheduled[name] = scheduled
-            if scheduled:
+            if self._judge.conditions.held(name):
+                if not scheduled and self._believed(name):
+                    self._judge.conditions.set_held(name, False)
+                    self.loop.submit(functools.partial(self._forget_held, name))
+            elif scheduled and not was:
                 self._follow(name, ModeEvent.SCHEDULE_OPENS)
-            elif was:
+            elif was and not scheduled:
                 self._follow(name, ModeEvent.SCHEDULE_CLOSES)
+
+    async def _forget_held(self, name: str) -> None:
+        if not self.lockdown:  # else it is an exception from that one
+            await self._judge.record(keep={MODE_KEY + name: None})
+
+    def _believed(self, name: str) -> bool:
+        """Whether a schedule that is not open is closed by its hours, and not for want of a certain clock."""
+        portal = self._judge.policy.portals.get(name)
+        return portal is None or self._judge.clock.certain or portal.clock_uncertain == "schedules"
 
     def _is_scheduled(self, name: str) -> bool:
         policy = self._judge.policy

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from dataclasses import dataclass
 
 from center.contract import catalogue
 from gateway.control import facts
-from gateway.control.access_point import AccessPoint, Asked
+from gateway.control.access_point import AccessPoint
+from gateway.control.asked import Asked
 from gateway.control.job_loop import JobLoop
-from gateway.control.judge import Judge, Kept
+from gateway.control.judge import Judge
 from gateway.control.lock import Lock
-from gateway.errors import DriverError, StoreError
-from gateway.model import CardRead, InputChanged, KeysEntered, Reason, Signal, TextScanned
+from gateway.errors import DriverError, OperationRefusedError, StoreError
+from gateway.model import CardRead, InputChanged, KeysEntered, PortalMode, Reason, Signal, TextScanned
 from gateway.portal import mode
-from gateway.portal.turnstile import Turnstile, TurnstileEvent, TurnstileReport, TurnstileState, step
+from gateway.portal.turnstile import (
+    MAX_WAITING,
+    Turnstile,
+    TurnstileEvent,
+    TurnstileReport,
+    TurnstileState,
+    step,
+    without_waiting_in,
+)
 from gateway.ports import Actuator, NewEntry
 from runtime.log import get
 
@@ -55,7 +65,8 @@ class TurnstileControl:
             TurnstileState.ENTERING: Lock(settings.device, ENABLE_IN, actuator, judge.clock),
             TurnstileState.LEAVING: Lock(settings.device, ENABLE_OUT, actuator, judge.clock),
         }
-        self._due: dict[TurnstileState, list[Asked]] = {TurnstileState.ENTERING: [], TurnstileState.LEAVING: []}
+        # Whose passages are to come, in order; None: whoever an operator let in.
+        self._due: dict[TurnstileState, list[Asked | None]] = {TurnstileState.ENTERING: [], TurnstileState.LEAVING: []}
         self.state_since_ms = self._clock.now_ms()
         self.last_reason: Reason | None = None
         devices = [settings.device, *([settings.exit_device] if settings.exit_device else [])]
@@ -73,8 +84,14 @@ class TurnstileControl:
     def device_online(self, device: str) -> None:
         """Its outputs are at rest now, whatever they were told."""
         if device == self.settings.device:
+            self._judge.conditions.set_unseen(self.settings.name, False)
             for enabled in self._enabled.values():
                 enabled.again()
+
+    def device_offline(self, device: str) -> None:
+        """Its node went away: nobody sees the arms."""
+        if device == self.settings.device:
+            self._judge.conditions.set_unseen(self.settings.name, True)
 
     def observe(self, observation: CardRead | KeysEntered | TextScanned | InputChanged) -> None:
         """Something happened at one of its devices."""
@@ -93,49 +110,88 @@ class TurnstileControl:
         if free is not (self._arms.state is TurnstileState.FREE):
             self._apply(TurnstileEvent.FREED if free else TurnstileEvent.BLOCKED_AGAIN)
             self.loop.nudge()
+        if conditions.mode(name) is PortalMode.LOCKDOWN:
+            self._arms = without_waiting_in(self._arms)
+            in_the_arms = 1 if self._arms.state is TurnstileState.ENTERING else 0
+            del self._due[TurnstileState.ENTERING][in_the_arms:]
+            self._tell_due()
         for enabled in self._enabled.values():
             enabled.set_free(free)
 
     async def override(self, operator: str) -> None:
-        """An operator lets one person in: recorded first. Raises StoreError, DriverError."""
+        """An operator lets one person in: recorded first. Raises OperationRefusedError, StoreError, DriverError."""
         await self.loop.perform(lambda: self._override(operator))
 
     async def run(self) -> None:
         """Until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            for enabled in self._enabled.values():
-                tasks.create_task(enabled.run(lambda: 0))
+            for direction, enabled in self._enabled.items():
+                tasks.create_task(enabled.run(functools.partial(self._needed_until_ms, direction)))
             tasks.create_task(self.loop.run())
 
+    def _needed_until_ms(self, direction: TurnstileState) -> int:
+        """Until when somebody who was let in passes that way."""
+        return (self._arms.deadline_ms or 0) if self._arms.state is direction else 0
+
     async def _override(self, operator: str) -> None:
+        name = self.settings.name
+        self._judge.check_override(name)
+        if not self._arms.room(TurnstileState.ENTERING):
+            raise OperationRefusedError(
+                f"{MAX_WAITING} people wait to come in at {name!r} already; try again in a moment"
+            )
         token = self._judge.token("operator", operator)
-        late_ok = not self._judge.high_security(self.settings.name)
-        await self._judge.record(NewEntry(catalogue.AccessOverridden(self.settings.name, token)), late_ok=late_ok)
-        await self._step(TurnstileEvent.GRANT_IN)
+        late_ok, mode_then = not self._judge.high_security(name), self._judge.conditions.mode(name)
+        with self._judge.conditions.opening(name):
+            await self._judge.record(NewEntry(catalogue.AccessOverridden(name, token)), late_ok=late_ok)
+            self._judge.check_overtaken(name, mode_then)
+            if self._arms.state is not TurnstileState.FREE:
+                self._due[TurnstileState.ENTERING].append(None)
+            await self._step(TurnstileEvent.GRANT_IN)
 
     async def _ask_for_more(self, device: str) -> None:
         await self._tell(device, Signal("waiting"))
 
     async def _carry_out(self, asked: Asked) -> None:
+        """Record, then move. Whoever finds no room in the line is told to wait, and asks again."""
         decision, device = asked.decision, asked.request.point
         self.last_reason = decision.reason
-        outwards = device == self.settings.exit_device
-        keep: Kept = self._judge.granted(asked.request, decision, asked.passes) if decision.granted else {}
-        late_ok = not (decision.granted and self._judge.high_security(self.settings.name))
+        if not decision.granted:
+            await self._judge.record(*facts.of_request(self._judge, asked))
+            await self._tell(device, Signal("denied"))
+        elif not self._arms.room(self._direction(asked)):
+            await self._tell(device, Signal("waiting"))
+        else:
+            with self._judge.conditions.opening(self.settings.name):
+                await self._let_pass(asked)
+
+    async def _let_pass(self, asked: Asked) -> None:
+        mode_then, direction = self._judge.conditions.mode(self.settings.name), self._direction(asked)
+        keep = self._judge.granted(asked.request, asked.decision, asked.passes)
+        late_ok = self._judge.late_ok(asked)
         try:
             await self._judge.record(*facts.of_request(self._judge, asked), late_ok=late_ok, keep=keep)
         except StoreError:
-            self.last_reason = Reason.STORAGE_BROKEN
-            await self._tell(device, Signal("denied"))
-            await self._judge.record(facts.denied(self._judge, asked, Reason.STORAGE_BROKEN))
+            await self._refuse(asked, Reason.STORAGE_BROKEN)
             return
-        if not decision.granted:
-            await self._tell(device, Signal("denied"))
+        if self._judge.overtaken(asked, mode_then):
+            await self._refuse(asked, Reason.LOCKDOWN)
             return
-        if self._arms.room:
-            self._due[TurnstileState.LEAVING if outwards else TurnstileState.ENTERING].append(asked)
-        await self._tell(device, Signal("granted"))
+        if self._arms.state is not TurnstileState.FREE:
+            self._due[direction].append(asked)
+        outwards = direction is TurnstileState.LEAVING
         await self._step(TurnstileEvent.GRANT_OUT if outwards else TurnstileEvent.GRANT_IN)
+        await self._tell(asked.request.point, Signal("granted"))
+
+    def _direction(self, asked: Asked) -> TurnstileState:
+        outwards = asked.request.point == self.settings.exit_device
+        return TurnstileState.LEAVING if outwards else TurnstileState.ENTERING
+
+    async def _refuse(self, asked: Asked, reason: Reason) -> None:
+        """A grant that came to nothing."""
+        self.last_reason = reason
+        await self._tell(asked.request.point, Signal("denied"))
+        await self._judge.record(facts.denied(self._judge, asked, reason))
 
     async def _tell(self, device: str, signal: Signal) -> None:
         try:
@@ -175,16 +231,19 @@ class TurnstileControl:
 
     async def _record(self, report: TurnstileReport | None, direction: TurnstileState | None) -> None:
         name = self.settings.name
-        passed = [self._due[direction].pop(0)] if report and direction and self._due[direction] else []
-        if report is TurnstileReport.FORCED:
-            if passed and direction is not None:
-                self._due[direction].insert(0, passed[0])  # their own passage is still due
+        if report is TurnstileReport.FORCED:  # whose passage is due may still pass
             await self._judge.fact(catalogue.PortalForced(name))
-        elif report is TurnstileReport.PASSED:
-            keep: Kept = {}
-            for asked in passed:
-                keep |= self._judge.passed(asked.request, asked.decision, asked.passes)
+            return
+        due = self._due[direction] if report is not None and direction is not None else []
+        done = due.pop(0) if due else None
+        self._tell_due()
+        if report is TurnstileReport.PASSED:
+            keep = self._judge.passed(done.request, done.decision, done.passes) if done is not None else {}
             await self._judge.fact(catalogue.PortalOpened(name), keep)
+
+    def _tell_due(self) -> None:
+        due = (asked for line in self._due.values() for asked in line if asked is not None)
+        self._judge.conditions.set_due(self.settings.name, due)
 
     def _apply(self, event: TurnstileEvent) -> TurnstileReport | None:
         before = self._arms
@@ -193,5 +252,6 @@ class TurnstileControl:
             self.state_since_ms = self._clock.now_ms()
         if self._arms.state is TurnstileState.FREE:
             self._due = {direction: [] for direction in self._due}
+        self._tell_due()
         self._judge.conditions.set_open(self.settings.name, self._arms.is_open)
         return report

@@ -31,11 +31,13 @@ log = get("clock")
 
 
 class _Known(msgspec.Struct, forbid_unknown_fields=True):
-    """When the time was last known, as it is kept over a restart of core; of no use after a restart of the machine."""
+    """When the time was last known, and since when a time server's is doubted, as kept over a restart of core; of no
+    use after a restart of the machine."""
 
     boot: str
-    wall_ms: int
-    since_boot_ms: int
+    wall_ms: int | None = None
+    since_boot_ms: int = 0
+    doubted_since_ms: int | None = None
 
 
 class SystemClock:
@@ -93,12 +95,21 @@ class SystemClock:
         """`now_ms` as local time of the site, whatever zone the machine is set to."""
         return datetime.fromtimestamp(self.now_ms() / 1000, self._zone)
 
+    @property
+    def doubted(self) -> bool:
+        """Whether a time server vouches for a time that is below what is stored."""
+        self._look()
+        return self._certainty.doubted_since_ms is not None
+
     def known(self) -> str | None:
-        """What to keep for `remember` after a restart of core; None where the time was not known in this boot."""
-        anchor, boot = self._certainty.anchor, kernel_time.boot()
-        if anchor is None or not boot or self._certainty.cause:
+        """What to keep for `remember` after a restart of core; None where there is nothing."""
+        anchor, doubted_since_ms, boot = self._certainty.anchor, self._certainty.doubted_since_ms, kernel_time.boot()
+        if not boot or (anchor is None and doubted_since_ms is None):
             return None
-        return msgspec.json.encode(_Known(boot, anchor.wall_ms, anchor.monotonic_ms)).decode()
+        known = _Known(boot, doubted_since_ms=doubted_since_ms)
+        if anchor is not None:
+            known.wall_ms, known.since_boot_ms = anchor.wall_ms, anchor.monotonic_ms
+        return msgspec.json.encode(known).decode()
 
     def remember(self, kept: str | None) -> None:
         """Take up `known` of the last run, if the machine was not started again since."""
@@ -110,8 +121,8 @@ class SystemClock:
             log.warning("the time that the last run knew cannot be read", error=str(e))
             return
         if known.boot == kernel_time.boot() != "":
-            anchor = Anchor(known.wall_ms, known.since_boot_ms)
-            self._certainty = replace(self._certainty, anchor=anchor)
+            anchor = None if known.wall_ms is None else Anchor(known.wall_ms, known.since_boot_ms)
+            self._certainty = replace(self._certainty, anchor=anchor, doubted_since_ms=known.doubted_since_ms)
 
     def _look(self) -> Reading:
         # The wall clock first: one that is set by hand in between is then no longer said to be synchronised.

@@ -1,11 +1,15 @@
 """A vehicle barrier on this Pi's pins, through gpiozero: on a real site its own pin factory, in a simulated one the
-simulator's. Callbacks come from foreign threads, so they only hand over to the loop; debounce is ours."""
+simulator's. Callbacks come from foreign threads, so they only hand over to the loop; debounce is ours.
+
+What this library raises is every kind of exception (lgpio's own error is a bare Exception), so at this edge all of them
+become a DriverError.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
 
 log = get("pins")
 SIMULATED_FACTORY = "zhian-sim"  # the simulator's name in the entry-point group gpiozero_pin_factories
+AGAIN_S = 1.0  # after an output that could not be set
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,6 @@ class BarrierWiring:
 def open_factory(simulated_pins: str | None) -> Factory:
     """gpiozero's factory for this machine, or the simulator's at the socket `simulated_pins`. Raises DriverError."""
     from gpiozero import Device
-    from gpiozero.exc import GPIOZeroError
 
     try:
         if simulated_pins is not None:
@@ -55,7 +59,9 @@ def open_factory(simulated_pins: str | None) -> Factory:
         with warnings.catch_warnings():  # each factory that does not work warns; the sentence below says it once
             warnings.simplefilter("ignore")
             return Device._default_pin_factory()
-    except (GPIOZeroError, OSError) as e:
+    except DriverError:
+        raise
+    except Exception as e:  # see above
         raise DriverError(f"pins: no pin factory works on this machine ({e}); on a Pi install zhian[pi]") from e
 
 
@@ -75,6 +81,7 @@ class BarrierPins:
         self._settling: dict[str, asyncio.TimerHandle] = {}
         self._inputs: dict[str, DigitalInputDevice] = {}
         self._pulse: asyncio.TimerHandle | None = None
+        self._ending: asyncio.Task[None] | None = None
         self._raise: DigitalOutputDevice | None = None
         self._lower: DigitalOutputDevice | None = None
 
@@ -90,6 +97,8 @@ class BarrierPins:
         for timer in (self._pulse, *self._settling.values()):
             if timer is not None:
                 timer.cancel()
+        if self._ending is not None:
+            self._ending.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._do(self._release)
         self._thread.shutdown(wait=False)
@@ -99,19 +108,38 @@ class BarrierPins:
         await self._do(self._start_raise)
         if self._pulse is not None:
             self._pulse.cancel()
+        if self._ending is not None:
+            self._ending.cancel()
         loop = asyncio.get_running_loop()
-        self._pulse = loop.call_later(self._wiring.raise_pulse_s, self._thread.submit, self._end_raise)
+        self._pulse = loop.call_later(self._wiring.raise_pulse_s, self._pulse_is_over)
 
     async def hold_lower(self, on: bool) -> None:
         """Hold or let go of the lower output."""
         await self._do(self._set_lower, on)
 
-    async def _do(self, call, *arguments):  # type: ignore[no-untyped-def]
-        from gpiozero.exc import GPIOZeroError
+    def _pulse_is_over(self) -> None:
+        self._ending = self._start(self._end_pulse())
 
+    async def _end_pulse(self) -> None:
+        while True:
+            try:
+                await self._do(self._end_raise)
+            except DriverError as e:
+                log.error("a raise pulse could not be ended; trying again", barrier=self._name, error=str(e))
+                await asyncio.sleep(AGAIN_S)
+                continue
+            return
+
+    def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)  # a task nobody holds may be collected while it runs
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _do(self, call, *arguments):  # type: ignore[no-untyped-def]
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, call, *arguments)
-        except (GPIOZeroError, OSError) as e:
+        except Exception as e:  # see above
             raise DriverError(f"barrier {self._name!r}: a pin cannot be used ({e}); check the wiring") from e
 
     async def _report(self, name: str) -> None:
@@ -134,9 +162,7 @@ class BarrierPins:
         self._settling[name] = loop.call_later(self._wiring.inputs[name].debounce_s, self._settled, name)
 
     def _settled(self, name: str) -> None:
-        task = asyncio.get_running_loop().create_task(self._report(name))
-        self._tasks.add(task)  # a task nobody holds may be collected while it runs
-        task.add_done_callback(self._tasks.discard)
+        self._start(self._report(name))
 
     # --- in the pin thread ---
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -13,11 +15,14 @@ from gateway.errors import StoreError
 
 @contextmanager
 def only_one(folder: Path) -> Iterator[None]:
-    """Hold `folder`/core.lock. Raises StoreError where another core holds it, naming its process."""
+    """Hold `folder`/core.lock. Raises StoreError where another core holds it, naming its process.
+
+    A disk that is full or read-only keeps no core from starting: then the number of the process is not noted.
+    """
     path = folder / "core.lock"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        handle = _open(path)
     except OSError as e:
         raise StoreError(f"{path}: cannot be made ({e.strerror}); check the folder's owner") from e
     try:
@@ -28,8 +33,18 @@ def only_one(folder: Path) -> Iterator[None]:
             raise StoreError(
                 f"{folder}: another core (process {holder or 'unknown'}) runs on this data; stop it first"
             ) from None
-        os.ftruncate(handle, 0)
-        os.write(handle, f"{os.getpid()}\n".encode())
+        with contextlib.suppress(OSError):
+            os.ftruncate(handle, 0)
+            os.write(handle, f"{os.getpid()}\n".encode())
         yield
     finally:
         os.close(handle)
+
+
+def _open(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as e:
+        if e.errno != errno.EROFS:
+            raise
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # of an earlier run; a lock needs no right to write

@@ -1,4 +1,5 @@
-"""One input of this Pi, debounced: the fire panel's contact. Broken pins are tried again for ever and said once."""
+"""One input of this Pi, debounced: the fire panel's contact. A pin that fails is tried again for ever; it is logged
+once and, since nobody knows then what the panel says, told as lost."""
 
 from __future__ import annotations
 
@@ -16,41 +17,57 @@ if TYPE_CHECKING:
 DEBOUNCE_S = 0.02  # a relay's contact rests within 15 ms; the release has 200 ms in all
 LOOK_S = 1.0  # the level is read this often as well: an edge that was missed must not be
 AGAIN_S = 5.0  # after a pin that cannot be used
+LOST_AFTER = 2  # failures in a row: one may be a hiccup
 
 log = get("pins")
 
 
 class PanelInput:
-    """`changed(active)` is called on the loop, first with the level at start if that is active.
+    """`changed(active)` is called on the loop, first with the level at start, and again with the level after `lost()`:
+    the pin cannot be read, so what it said last is no longer known.
 
     active_level: the electrical level (0 or 1) that means yes. The pin is pulled up.
     """
 
-    def __init__(self, pin: int, active_level: int, factory: Factory, changed: Callable[[bool], None]) -> None:
+    def __init__(
+        self,
+        pin: int,
+        active_level: int,
+        factory: Factory,
+        changed: Callable[[bool], None],
+        lost: Callable[[], None],
+    ) -> None:
         self._pin = pin
         self._active_level = active_level
         self._factory = factory
         self._changed = changed
+        self._lost = lost
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="pins-panel")
         self._device: DigitalInputDevice | None = None
         self._edge = asyncio.Event()
-        self._reported = False
+        self._reported: bool | None = None
+        self._failures = 0
 
     async def run(self) -> None:
         """Until cancelled."""
-        complained = False
         try:
             while True:
                 try:
                     await self._follow()
                 except DriverError as e:
-                    if not complained:
-                        log.error("the fire panel's input cannot be used; trying again", pin=self._pin, error=str(e))
-                    complained = True
+                    self._failed(e)
                     await asyncio.sleep(AGAIN_S)
         finally:
             self._thread.submit(self._release)
             self._thread.shutdown(wait=False)
+
+    def _failed(self, error: DriverError) -> None:
+        self._failures += 1
+        if self._failures == 1:
+            log.error("the fire panel's input cannot be used; trying again", pin=self._pin, error=str(error))
+        if self._failures == LOST_AFTER:
+            self._reported = None
+            self._lost()
 
     async def _follow(self) -> None:
         loop = asyncio.get_running_loop()
@@ -58,6 +75,7 @@ class PanelInput:
         while True:
             self._edge.clear()
             active = await self._do(self._active)
+            self._failures = 0
             if active is not self._reported:
                 await asyncio.sleep(DEBOUNCE_S)
                 if await self._do(self._active) is active:
@@ -71,11 +89,9 @@ class PanelInput:
                 continue
 
     async def _do(self, call, *arguments):  # type: ignore[no-untyped-def]
-        from gpiozero.exc import GPIOZeroError
-
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, call, *arguments)
-        except (GPIOZeroError, OSError) as e:
+        except Exception as e:  # the library's edge: lgpio's own error is a bare Exception
             raise DriverError(f"pin {self._pin}: cannot be used ({e}); check [fire] panel_pin and its wiring") from e
 
     # --- in the pin thread ---

@@ -23,6 +23,8 @@ from gateway.operations.messages import (
     EndLockdown,
     Explain,
     ExplainAnswer,
+    ForgetPresence,
+    ForgottenAnswer,
     OpenPortal,
     PassAnswer,
     PolicyAnswer,
@@ -36,6 +38,7 @@ from gateway.operations.messages import (
     Status,
     StatusAnswer,
     UndoPolicy,
+    Whose,
     decode_answer,
     encode,
 )
@@ -74,9 +77,14 @@ class OperationsClient:
         """Each portal returns to the mode it had."""
         await self._ask(EndLockdown(operator), Done)
 
-    async def reset_fire(self, operator: str) -> None:
-        """End the fire release; refused while a fire input is active."""
-        await self._ask(ResetFire(operator), Done)
+    async def reset_fire(self, operator: str, although_unknown: bool = False) -> None:
+        """End the fire release; refused while a fire input is active, and, unless `although_unknown`, while one that
+        was active cannot be asked."""
+        await self._ask(ResetFire(operator, although_unknown), Done)
+
+    async def forget_presence(self, what: Whose, name: str, operator: str) -> int:
+        """Forget where a holder is, who is in a zone, or where everybody is (name ""); returns how many that were."""
+        return (await self._ask(ForgetPresence(what, operator, name), ForgottenAnswer)).count
 
     async def replace_policy(
         self, document: bytes, base: int | None, operator: str, imported: str | None = None

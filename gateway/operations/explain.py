@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice, product
 
-from gateway.access.decide import State, decide
+from gateway.access.decide import State, accepted, decide
 from gateway.access.policy import Credential, Policy, PortalPolicy
 from gateway.access.presence import Presence
 from gateway.errors import OperationRefusedError
@@ -153,7 +153,7 @@ def _ways(
             of_kind[one.kind].append(one)
     accepts = list(portal.accepts)
     if mode is PortalMode.CARD_AND_PIN:
-        accepts += [kinds | {CredentialKind.PIN} for kinds in portal.accepts if CredentialKind.CARD in kinds]
+        accepts += accepted(portal, mode)
     made = False
     for kinds in accepts:
         if with_kind is not None and with_kind not in kinds:

@@ -6,7 +6,7 @@ Every request that changes something names its operator, and leaves an event tha
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -17,6 +17,8 @@ from gateway.operations.explanation import Explanation
 MAX_LINE_BYTES = 64 * 1024
 MAX_ANSWER_BYTES = 4 * 1024 * 1024  # an explanation of MAX_FINDINGS people
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,32}(?!\n)$")]
+NameOrNone = Annotated[str, Meta(pattern=r"^[a-z0-9-]{0,32}(?!\n)$")]
+Whose = Literal["holder", "zone", "all"]  # as gateway.access.presence.Forgotten, which pages do not import
 Operator = Annotated[str, Meta(min_length=1, max_length=64)]
 CredentialName = Annotated[str, Meta(min_length=1, max_length=80)]
 Version = Annotated[int, Meta(ge=0, le=1 << 53)]
@@ -59,9 +61,20 @@ class EndLockdown(_Request, tag="end-lockdown"):
 
 
 class ResetFire(_Request, tag="reset-fire"):
-    """End the fire release. Refused while any fire input is still active."""
+    """End the fire release. Refused while any fire input is still active, and, unless `although_unknown`, while one
+    that was active cannot be asked."""
 
     operator: Operator
+    although_unknown: bool = False
+
+
+class ForgetPresence(_Request, tag="forget-presence"):
+    """Forget where people are, so that anti-passback starts anew for them: a holder with their cars and visitors,
+    everybody in a zone, or all. name: the holder's id or the zone; "" for all."""
+
+    what: Whose
+    operator: Operator
+    name: NameOrNone = ""
 
 
 class ReplacePolicy(_Request, tag="replace-policy"):
@@ -131,6 +144,7 @@ Request = (
     | BeginLockdown
     | EndLockdown
     | ResetFire
+    | ForgetPresence
     | ReplacePolicy
     | UndoPolicy
     | RevokeCredential
@@ -148,6 +162,12 @@ class StatusAnswer(Struct, frozen=True, tag="status"):
 
 class Done(Struct, frozen=True, tag="done"):
     """It happened (not merely: it was received)."""
+
+
+class ForgottenAnswer(Struct, frozen=True, tag="forgotten"):
+    """So many people, visitors and cars were in a zone until then."""
+
+    count: int
 
 
 class PolicyAnswer(Struct, frozen=True, tag="policy"):
@@ -176,7 +196,7 @@ class Refused(Struct, frozen=True, tag="refused"):
     text: str
 
 
-Answer = StatusAnswer | Done | PolicyAnswer | PassAnswer | ExplainAnswer | Refused
+Answer = StatusAnswer | Done | ForgottenAnswer | PolicyAnswer | PassAnswer | ExplainAnswer | Refused
 
 encode = msgspec.json.Encoder().encode
 decode_request = msgspec.json.Decoder(Request).decode

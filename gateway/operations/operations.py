@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Never, Protocol
 
-from gateway.access.decide import State
+from gateway.access.decide import State, accepted
 from gateway.access.policy import Policy
+from gateway.access.presence import Forgotten
 from gateway.errors import GatewayError, OperationRefusedError
 from gateway.model import CredentialKind, PortalMode, SiteStatus
 from gateway.operations import explain
@@ -20,6 +21,8 @@ from gateway.operations.messages import (
     EndLockdown,
     Explain,
     ExplainAnswer,
+    ForgetPresence,
+    ForgottenAnswer,
     OpenPortal,
     PassAnswer,
     PolicyAnswer,
@@ -36,6 +39,7 @@ from gateway.operations.messages import (
 )
 from runtime.errors import UserError
 
+FIRST_YEAR, LAST_YEAR = 2000, 2100  # of any moment that is asked about
 EXPLAIN_SLICE = 20  # people looked at between two turns of the event loop: below a millisecond, so no door waits
 
 
@@ -57,7 +61,11 @@ class SiteControl(Protocol):
 
     async def end_lockdown(self, operator: str) -> None: ...
 
-    async def reset_fire(self, operator: str) -> None: ...
+    async def reset_fire(self, operator: str, although_unknown: bool = False) -> None: ...
+
+    async def forget_presence(self, what: Forgotten, name: str, operator: str) -> int:
+        """Forget where some are; returns how many were in a zone until then."""
+        ...
 
     def state(self, portal: str) -> State:
         """What `decide` would be given for this portal now, but for the passes that are shown there."""
@@ -84,6 +92,11 @@ class IssuedPass(Protocol):
 class PolicyDesk(Protocol):
     """Edits of the policy. Each returns the version that is in force because of it, and raises UserError with one
     sentence where nothing was changed. The next request is decided by the new version."""
+
+    @property
+    def policy(self) -> Policy:
+        """What decides now."""
+        ...
 
     async def replace(self, upload: str, base: int | None, operator: str, imported: str | None = None) -> int: ...
 
@@ -138,6 +151,7 @@ class Operations:
         """The answer means that the thing happened, or says in one sentence why it did not."""
         try:
             self._authorise(request)
+            _check_moments(request)
             match request:
                 case Status():
                     return StatusAnswer(self._status())
@@ -145,6 +159,8 @@ class Operations:
                     return await self._open(request)
                 case Explain():
                     return await self._explain(request)
+                case ForgetPresence():
+                    return await self._forget(request)
                 case SetPortalMode() | BeginLockdown() | EndLockdown() | ResetFire():
                     return await self._control(request)
                 case _:
@@ -171,14 +187,33 @@ class Operations:
         match request:
             case SetPortalMode(portal=portal, mode=mode, operator=operator):
                 self._named(portal)
+                self._check_mode(portal, mode)
                 await site.set_mode(portal, mode, operator)
             case BeginLockdown(operator=operator):
                 await site.begin_lockdown(operator)
             case EndLockdown(operator=operator):
                 await site.end_lockdown(operator)
-            case ResetFire(operator=operator):
-                await site.reset_fire(operator)
+            case ResetFire(operator=operator, although_unknown=although_unknown):
+                await site.reset_fire(operator, although_unknown)
         return Done()
+
+    def _check_mode(self, portal: str, mode: PortalMode) -> None:
+        """Raises OperationRefusedError for a mode in which nobody at all could enter."""
+        described = self._policy.policy.portals.get(portal) if self._policy else None
+        if mode is PortalMode.CARD_AND_PIN and described is not None and not accepted(described, mode):
+            raise OperationRefusedError(
+                f"portal {portal!r} accepts no card, so nobody could enter in mode card-and-pin; choose another mode"
+            )
+
+    async def _forget(self, request: ForgetPresence) -> Answer:
+        site = self._site or _absent("portals that are led together")
+        desk = self._policy or _absent("a policy that can be asked")
+        if (request.what == "all") is not (request.name == ""):
+            raise OperationRefusedError("name a holder, or a zone, or all; nothing was changed")
+        if request.what == "zone" and request.name not in desk.policy.zones:
+            zones = sorted(desk.policy.zones)
+            raise OperationRefusedError(f"there is no zone {request.name!r}; the policy has {zones or 'none'}")
+        return ForgottenAnswer(await site.forget_presence(request.what, request.name, request.operator))
 
     async def _edit(
         self, request: ReplacePolicy | UndoPolicy | RevokeCredential | RestoreCredential | AddVisitorPass
@@ -210,7 +245,8 @@ class Operations:
         desk = self._policy or _absent("a policy that can be asked")
         now = site.local_now()
         at = now if request.at is None else request.at.astimezone(now.tzinfo)
-        policy = await desk.at(int(min(at, now).timestamp() * 1000))
+        # From now on it is the policy in force, also where that was made while the clock was ahead.
+        policy = desk.policy if at >= now else await desk.at(int(at.timestamp() * 1000))
         if policy is None:
             raise OperationRefusedError(f"no version of the policy is kept from {at:%Y-%m-%d %H:%M}; ask for later")
         question = _question(request, at, policy)
@@ -222,6 +258,20 @@ class Operations:
             if len(found) % EXPLAIN_SLICE == 0:
                 await asyncio.sleep(0)
         return ExplainAnswer(explain.collected(question, policy, state, found, live=request.at is None))
+
+
+def _check_moments(request: Request) -> None:
+    """Raises OperationRefusedError for a time that no clock of a site shows: in another time zone it might not be."""
+    moments: tuple[datetime | None, ...] = ()
+    if isinstance(request, Explain):
+        moments = (request.at,)
+    elif isinstance(request, AddVisitorPass):
+        moments = (request.valid_from, request.valid_until)
+    for moment in moments:
+        if moment is not None and not FIRST_YEAR <= moment.year < LAST_YEAR:
+            raise OperationRefusedError(
+                f"expected a time from {FIRST_YEAR} until {LAST_YEAR}, got {moment.isoformat()}; correct it"
+            )
 
 
 def _question(request: Explain, at: datetime, policy: Policy) -> explain.Question:

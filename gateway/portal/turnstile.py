@@ -6,7 +6,7 @@ free both directions (and drop the arms where the model can).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -78,7 +78,7 @@ TABLE: dict[tuple[TurnstileState, TurnstileEvent], tuple[TurnstileState, Turnsti
     (_S.FREE, _E.BLOCKED_AGAIN): (_S.BLOCKED, None),
 }
 
-MAX_WAITING = 4  # grants of people who stand in line; a further one is told to wait
+MAX_WAITING = 4  # grants of people who stand in line, each way; a further one is told to wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +91,9 @@ class Turnstile:
     deadline_ms: int | None = None
     waiting: tuple[TurnstileState, ...] = ()
 
-    @property
-    def room(self) -> bool:
-        """Whether another grant can be taken."""
-        return len(self.waiting) < MAX_WAITING
+    def room(self, direction: TurnstileState) -> bool:
+        """Whether another grant for `direction` can be taken. Who comes in takes no room from who leaves."""
+        return self.waiting.count(direction) < MAX_WAITING
 
     @property
     def is_open(self) -> bool:
@@ -120,7 +119,7 @@ def step(
     state, report = TABLE[turnstile.state, event]
     waiting = turnstile.waiting
     busy = turnstile.state in _DIRECTION.values()
-    if event in _DIRECTION and busy and turnstile.room:
+    if event in _DIRECTION and busy and turnstile.room(_DIRECTION[event]):
         waiting = (*waiting, _DIRECTION[event])
     if state is TurnstileState.FREE:
         return Turnstile(state, turnstile.since_ms if turnstile.state is state else now_ms), report
@@ -130,3 +129,8 @@ def step(
         return Turnstile(state, turnstile.since_ms, turnstile.deadline_ms, waiting), report
     deadline_ms = now_ms + passage_ms if state in _DIRECTION.values() else None
     return Turnstile(state, now_ms, deadline_ms, waiting), report
+
+
+def without_waiting_in(turnstile: Turnstile) -> Turnstile:
+    """Nobody who still waits to come in may: a lockdown has begun. Who is in the arms already ends their passage."""
+    return replace(turnstile, waiting=tuple(one for one in turnstile.waiting if one is not TurnstileState.ENTERING))

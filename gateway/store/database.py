@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 from gateway.errors import StoreError
 
-SCHEMA_VERSION = 2
-_STEPS = {1: "schema.sql", 2: "schema_2.sql"}  # version -> the step that leads to it
+SCHEMA_VERSION = 3
+_STEPS = {1: "schema.sql", 2: "schema_2.sql", 3: "schema_3.sql"}  # version -> the step that leads to it
 # Small WAL: the file is re-used sooner, which measured faster and keeps writes to an SD card low.
 WAL_AUTOCHECKPOINT_PAGES = 100
 WAL_SIZE_LIMIT_BYTES = 1 << 20  # what a burst leaves behind is cut off at the next checkpoint
@@ -78,7 +78,7 @@ def open_for_writing(file: Path) -> sqlite3.Connection:
     except (sqlite3.Error, OSError) as e:
         if connection is not None:
             connection.close()
-        raise _as_store_error(file, e) from e
+        raise as_store_error(file, e) from e
     return connection
 
 
@@ -155,7 +155,8 @@ def _look_for_damage(connection: Connection) -> None:
         raise sqlite3.DatabaseError(found)
 
 
-def _as_store_error(file: Path, error: Exception) -> StoreError:
+def as_store_error(file: Path, error: Exception) -> StoreError:
+    """DamagedError or UnwritableError, which says what to do."""
     if is_damage(error):
         return DamagedError(f"{file}: expected the gateway's database, it is damaged ({error}); it will be set aside")
     return UnwritableError(

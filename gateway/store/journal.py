@@ -10,33 +10,31 @@ import asyncio
 import contextlib
 import shutil
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TypeVar, cast
 
 from center.contract.catalogue import Event, StorageBroken, StorageHealed
 from gateway.errors import StoreError
 from gateway.ports import Clock, NewEntry
-from gateway.store import capacity, database, opening
+from gateway.store import capacity, database, late
 from gateway.store.capacity import JournalLimits, Room
-from gateway.store.early_alarms import EarlyAlarms
 from gateway.store.group_commit import GroupCommit, Request
-from gateway.store.journal_rows import JournalRows, late, row_of
-from gateway.store.memory_ring import MemoryRing, MemoryRow
+from gateway.store.healing import Healing, store_late
+from gateway.store.journal_disk import JournalDisk
+from gateway.store.journal_rows import JournalRows, row_of, said_late
+from gateway.store.late import Late
+from gateway.store.memory_ring import MemoryRow
 from gateway.store.reserve import Reserve
-from gateway.store.writer_thread import WriterThread
 from runtime.log import get
 
 MAX_WAITING = 10_000  # entries not yet committed; beyond this the disk has stopped
 STALL_S = 1.0  # a commit that takes longer: the disk stalls, nobody at a door waits for it
 SAY_STALL_S = 10.0  # cheap cards pause now and then; only a longer pause is worth an alarm
-PROBE_MIN_S, PROBE_MAX_S = 0.5, 5.0  # between attempts to write again
 ACK_FLUSH_S = 1.0  # an acknowledgement is written with the next commit, or after this
 PRUNE_EVERY_S = 60.0
 CLOSE_WAIT_S = 5.0
-MAX_KEPT, MAX_KEY, MAX_VALUE = 1_000, 64, 65_536
 log = get("journal")
-_T = TypeVar("_T")
 
 
 class Journal:
@@ -61,28 +59,25 @@ class Journal:
         self._file = file
         self._limits = limits or JournalLimits()
         self._center = center
-        self._reserve = reserve
-        self._writer = WriterThread("journal")
+        self._disk = JournalDisk(file, self._limits, reserve, center=center)
         self._group = GroupCommit(self._store, self._failed, self._stalled, lambda: self._committed.set())
-        self._healing: asyncio.Task[None] | None = None
+        self._healing = Healing(self._heal)
         self._upkeep: asyncio.Task[None] | None = None
         self._committed = asyncio.Event()
-        self._ring = MemoryRing()
-        self._storing: set[int] = set()  # id() of ring rows that are being written: their identity is the disk's
-        self._keep_later: dict[str, str | None] = {}
+        self._late = Late()
         self._names: Sequence[tuple[str, str, str]] | None = None
-        self._early = EarlyAlarms()
         self._acked_upto = 0
+        self._acked_early: dict[str, int] = {}  # to be written: memory epoch -> number
         self._offered_again = False
         self._broken: str | None = None
+        self._breaks = 0
         self._said_broken = False
         self._closed = False
-        self._rows: JournalRows | None = None
         self._ended_cleanly = True
         self._at_start = trouble if connection is not None else None  # said once things run
         try:
             if connection is not None:
-                self._use(JournalRows(connection, self._limits, center=center))
+                self._opened(self._disk.use(connection))
         except sqlite3.Error as e:
             trouble = database.cause_of(e)
         if self._rows is None:
@@ -90,16 +85,14 @@ class Journal:
 
     # --- what others ask -----------------------------------------------------------------------------------------
 
-    @staticmethod
-    def newest_time_ms(connection: database.Connection) -> int:
-        """The time of the newest row, the clock's lower bound; 0 in an empty journal."""
-        newest = connection.execute("SELECT time_ms FROM journal ORDER BY seq DESC LIMIT 1").fetchone()
-        return int(newest[0]) if newest else 0
+    @property
+    def _rows(self) -> JournalRows | None:
+        return self._disk.rows
 
     @property
     def epoch(self) -> str:
         """16 hex digits made when the store was created; a memory epoch while there is no store at all."""
-        return self._rows.epoch if self._rows else self._early.epoch
+        return self._rows.epoch if self._rows else self._late.early.epoch
 
     @property
     def last_seq(self) -> int:
@@ -134,7 +127,7 @@ class Journal:
     @property
     def in_memory(self) -> int:
         """Events that wait for the disk."""
-        return len(self._ring)
+        return len(self._late)
 
     @property
     def ended_cleanly(self) -> bool:
@@ -144,7 +137,7 @@ class Journal:
     @property
     def kept(self) -> dict[str, str]:
         """The newest value of each key, durable or not yet."""
-        newest: dict[str, str | None] = {**(self._rows.kept if self._rows else {}), **self._keep_later}
+        newest: dict[str, str | None] = {**(self._rows.kept if self._rows else {}), **self._late.keep}
         return {key: value for key, value in newest.items() if value is not None}
 
     def room(self) -> Room:
@@ -169,11 +162,11 @@ class Journal:
         now_ms, certain = self._clock.now_ms(), self._clock.certain
         rows = [row_of(new.data, now_ms, certain, new.holder, new.plate) for new in entries]
         if keep:
-            self._check_kept(keep)
+            late.check_kept(keep, self.kept)
         if self._broken is None and self._group.entries + len(rows) > MAX_WAITING:
             self._break("stalled", say_after_s=SAY_STALL_S)
         if self._broken is not None or self._closed:
-            self._begin_healing()
+            self._healing.begin()
             self._refuse_or_wait(rows, keep or {}, late_ok=late_ok)
             return
         request = Request(rows, late_ok, keep or {}, asyncio.get_running_loop().create_future())
@@ -189,9 +182,8 @@ class Journal:
 
     async def mark_running(self) -> None:
         """Remember that a run began, so that the next one can tell a crash. Says what the start found."""
-        await self._try(lambda rows: rows.commit((), {}, rows.acked_upto, running=True))
-        if self._reserve is not None:
-            await self._writer.call(self._reserve.make)
+        await self._disk.attempt(lambda rows: rows.commit((), {}, rows.acked_upto, running=True))
+        await self._disk.make_reserve()
         if self._at_start is not None:
             cause, self._at_start = self._at_start, None
             await self.record([NewEntry(StorageBroken(cause)), NewEntry(StorageHealed(0, 0))], late_ok=True)
@@ -200,46 +192,46 @@ class Journal:
     async def replace_holders(self, names: Sequence[tuple[str, str, str]]) -> None:
         """Make the holder table hold exactly these (id, name_zh, name_en), for the pages; later where it cannot now."""
         self._names = names
-        await self._try(lambda rows: rows.replace_holders(names))
+        await self._disk.attempt(lambda rows: rows.replace_holders(names))
 
     async def close(self, *, clean: bool = True) -> None:
         """Commit what waits, note a clean end, close the file; a disk that hangs holds it up for CLOSE_WAIT_S."""
-        for task in (self._healing, self._upkeep):
-            if task is not None:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+        if self._upkeep is not None:
+            self._upkeep.cancel()
+            await asyncio.gather(self._upkeep, return_exceptions=True)
         self._closed = True
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_WAIT_S):
+                await self._healing.stop()
                 await self._close(clean=clean)
-        if len(self._ring):
-            log.error("events that could not be stored are lost with this process", events=len(self._ring))
-        if not await asyncio.to_thread(self._writer.stop, CLOSE_WAIT_S):
+        self._healing.give_up()
+        if len(self._late):
+            log.error("events that could not be stored are lost with this process", events=len(self._late))
+        if not await asyncio.to_thread(self._disk.stop, CLOSE_WAIT_S):
             log.error("the disk does not answer; the journal is left as it is", file=str(self._file))
 
     async def _close(self, *, clean: bool) -> None:
         await self._group.idle()
         if self._broken is not None:
-            await self._heal_once()
+            await self._heal()
         await self._group.idle()
-        acked_upto = self._acked_upto
-        await self._try(lambda rows: rows.commit((), {}, acked_upto, running=False if clean else None))
-        await self._try(lambda rows: rows.close())
+        acked_upto, disk = self._acked_upto, self._disk
+        await self._write_early_acknowledgements()
+        await disk.attempt(lambda rows: rows.commit((), {}, acked_upto, running=False if clean else None))
+        await disk.attempt(lambda rows: rows.close())
 
     # --- the outbox ----------------------------------------------------------------------------------------------
 
     async def read(self, first: int, last: int, limit: int) -> list[Event]:
         """Events first..last inclusive in order, at most `limit`; those that are gone are absent. Raises StoreError
         where the disk cannot be read now, which does not mean that they are gone."""
-        rows = self._rows
-        if rows is None:
-            raise StoreError(f"{self._file}: cannot be read now; it is tried again")
+        rows = self._rows_now()
         if first <= self._acked_upto and not self._offered_again:
             # The center asks for what it had acknowledged: it has lost its store, and with it what left early.
+            self._late.early.found(await self._disk.ask(lambda: rows.early(acknowledged=True)))
             self._offered_again = True
-            self._early.found(await self._in_writer(lambda: rows.early(acknowledged=True)))
             self._committed.set()
-        return await self._in_writer(lambda: rows.read(first, last, limit))
+        return await self._disk.ask(lambda: rows.read(first, last, limit))
 
     async def acknowledge(self, upto: int) -> None:
         """Move the mark forward; an older or impossible `upto` is ignored. Written soon, never raises for the disk."""
@@ -247,38 +239,43 @@ class Journal:
             self._acked_upto = upto
             self._offered_again = False
 
-    async def report_lost(self, ranges: Sequence[tuple[int, int]], reason: str) -> None:
-        """Record with OutboxLost that these numbers are not here any more, as far as that is so and was not said."""
+    async def report_lost(self, ranges: Sequence[tuple[int, int]], reason: str, *, again: bool = False) -> None:
+        """Record with OutboxLost that these numbers are not here any more, as far as that is so and was not said (or,
+        with `again`, was said in a report that the center had no room for)."""
         now_ms, certain = self._clock.now_ms(), self._clock.certain
-        rows = self._rows
-        if rows is not None and await self._in_writer(lambda: rows.report_lost(ranges, reason, now_ms, certain) > 0):
+        rows = self._rows_now()
+        if await self._disk.ask(lambda: rows.report_lost(ranges, reason, now_ms, certain, again=again)):
             self._committed.set()
+
+    async def begin_epoch(self) -> None:
+        """An older copy of the file was put back: what is not acknowledged, and all that follows, is of a new epoch."""
+        now_ms, certain, acked_upto = self._clock.now_ms(), self._clock.certain, self._acked_upto
+        rows = self._rows_now()
+        said = [row_of(one, now_ms, certain, None, None) for one in (StorageBroken("put-back"), StorageHealed(0, 0))]
+        await self._disk.ask(lambda: rows.begin_epoch(acked_upto, said))
+        self._committed.set()
+
+    def _rows_now(self) -> JournalRows:
+        if self._rows is None or self._broken == "stalled":
+            raise StoreError(f"{self._file}: cannot be read now; it is tried again")
+        return self._rows
 
     def early(self) -> Sequence[tuple[str, Sequence[Event]]]:
         """Alarms that cannot be stored now, and those of such times that the center has not acknowledged: (memory
         epoch, events ascending). Fixes their identity: call it only when connected and about to publish on up/alarm."""
-        return self._early.take(self._ring.rows, self._storing)
+        return self._late.leaving()
 
     async def acknowledge_early(self, epoch: str, upto: int) -> None:
-        """The center has stored these numbers of a memory epoch."""
-        if self._early.acknowledge(epoch, upto):
-            await self._try(lambda rows: rows.acknowledge_early(epoch, upto))
+        """The center has stored these numbers of a memory epoch. Written soon, never waits for the disk."""
+        if self._late.acknowledged(epoch, upto):
+            self._acked_early[epoch] = max(upto, self._acked_early.get(epoch, 0))
 
     # --- committing ----------------------------------------------------------------------------------------------
 
     async def _store(self, group: Sequence[Request]) -> None:
         rows = [row for one in group for row in one.rows]
         keep = {key: value for one in group for key, value in one.keep.items()}
-        acked_upto, store = self._acked_upto, self._rows
-        if store is None:
-            raise StoreError(f"{self._file}: is not open")
-        try:
-            await self._writer.call(store.commit, rows, keep, acked_upto)
-        except sqlite3.Error as e:
-            if database.cause_of(e) not in ("full", "io") or self._reserve is None or not self._reserve.free():
-                raise
-            log.error("the disk is full; the reserve was freed, make space now", file=str(self._file))
-            await self._writer.call(store.commit, rows, keep, acked_upto)
+        await self._disk.commit(rows, keep, self._acked_upto)
 
     def _failed(self, group: Sequence[Request], error: Exception) -> None:
         told = StoreError(f"{self._file}: cannot be written ({error}); check the disk's space and health")
@@ -301,8 +298,8 @@ class Journal:
 
     def _give_back(self, requests: Sequence[Request], error: StoreError, *, older: bool = False) -> None:
         """What may be late waits in memory; who may not hears that it is not stored."""
-        late_ones = [late(row) for one in requests if one.late_ok for row in one.rows]
-        self._ring.add(late_ones, older=older)
+        late_ones = [said_late(row) for one in requests if one.late_ok for row in one.rows]
+        self._late.ring.add(late_ones, older=older)
         for one in requests:
             self._keep_for_later(one.rows, one.keep, late_ok=one.late_ok, older=older)
             one.resolve(None if one.late_ok else error)
@@ -311,7 +308,7 @@ class Journal:
         self._keep_for_later(rows, keep, late_ok=late_ok)
         if not late_ok:
             raise StoreError(f"{self._file}: cannot be written ({self._broken}); check the disk's space and health")
-        self._ring.add([late(row) for row in rows])
+        self._late.ring.add([said_late(row) for row in rows])
         self._committed.set()  # there may be an alarm among them
 
     def _keep_for_later(
@@ -319,128 +316,71 @@ class Journal:
     ) -> None:
         """Not what belongs to a record that was refused: it did not happen."""
         if late_ok or not rows:
-            self._keep_later = {**keep, **self._keep_later} if older else {**self._keep_later, **keep}
+            self._late.remember(keep, older=older)
 
     def _break(self, cause: str, say_after_s: float = 0.0) -> None:
         """From now on nothing waits for the disk. Said once, at once, unless it may be over in a moment."""
         if self._broken is None:
             self._broken = cause
+            self._breaks += 1
             log.error("the journal cannot be written; decisions go on, records wait in memory", cause=cause)
-            self._begin_healing()
-        if say_after_s and self._healing is not None:
-            asyncio.get_running_loop().call_later(say_after_s, self._say_broken, self._healing)
+            self._healing.begin()
+        if say_after_s:
+            asyncio.get_running_loop().call_later(say_after_s, self._say_broken, self._breaks)
         else:
-            self._say_broken(self._healing)
+            self._say_broken(self._breaks)
 
-    def _say_broken(self, healing: asyncio.Task[None] | None) -> None:
-        if self._broken is None or self._said_broken or healing is not self._healing:
+    def _say_broken(self, breaks: int) -> None:
+        if self._broken is None or self._said_broken or breaks != self._breaks:
             return
         self._said_broken = True
-        self._ring.add([row_of(StorageBroken(self._broken), self._clock.now_ms(), self._clock.certain, None, None)])
+        said = row_of(StorageBroken(self._broken), self._clock.now_ms(), self._clock.certain, None, None)
+        self._late.ring.add([said])
         self._committed.set()
-
-    def _begin_healing(self) -> None:
-        """At construction there may be no loop yet; whoever records first comes here again."""
-        if self._healing is None or self._healing.done():
-            with contextlib.suppress(RuntimeError):
-                self._healing = asyncio.get_running_loop().create_task(self._heal(), name="journal-healing")
 
     # --- healing -------------------------------------------------------------------------------------------------
 
-    async def _heal(self) -> None:
-        delay_s = PROBE_MIN_S
-        while self._broken is not None:
-            await asyncio.sleep(delay_s)
-            delay_s = min(delay_s * 2, PROBE_MAX_S)
-            try:
-                await self._heal_once()
-            except Exception as e:  # this loop is the supervisor: whatever went wrong, it is tried again
-                with contextlib.suppress(OSError):  # the log may be on the disk that is full
-                    log.exception("healing the journal failed; tried again", why=str(e))
-
-    async def _heal_once(self) -> None:
-        """Try to store what waits; on success the journal is as good as before."""
+    async def _heal(self) -> bool:
+        """Try to store what waits; on success the journal is as good as before, and it is True."""
         try:
-            store = self._rows or await self._open_again()
+            store = self._rows
+            if store is None and (store := await self._disk.open_again()) is not None:
+                self._opened(store)
             if store is None:
-                return
+                return False
             # A small write first: a disk that still refuses or stalls must not hold alarms back that could leave early.
-            await self._writer.call(store.commit, (), {}, store.acked_upto, True)
+            await self._disk.call(store.commit, (), {}, store.acked_upto, True)
             stored = await self._store_late(store, say_healed=self._said_broken)
-            while any(row.early_seq for row in self._ring.rows):  # left early while the others were being stored
+            while self._late.left_unstored():  # left early while the others were being stored
                 stored += await self._store_late(store, say_healed=False)
             if self._names is not None:
-                await self._writer.call(store.replace_holders, self._names)
+                await self._disk.call(store.replace_holders, self._names)
         except sqlite3.Error as e:
             log.debug("still not writable", why=str(e))
             if database.is_damage(e):
-                await self._leave_damaged()
-            return
+                self._acked_upto = 0
+                await self._disk.leave_damaged()
+            return False
         self._broken, self._said_broken = None, False
         log.info("the journal can be written again", recorded_late=stored)
         self._store_what_came_meanwhile()
         self._committed.set()
+        return True
 
     async def _store_late(self, store: JournalRows, *, say_healed: bool) -> int:
-        batch, keep, overflowed = self._ring.rows, dict(self._keep_later), self._ring.overflowed
-        said = StorageHealed(len(batch), overflowed)
-        healed = row_of(said, self._clock.now_ms(), self._clock.certain, None, None) if say_healed else None
-        self._storing = {id(row) for row in batch}
-        acked_upto = max(self._acked_upto, store.acked_upto)
-        arguments = (batch, self._early.epoch, self._early.acknowledged, healed, keep, acked_upto)
-        try:
-            await self._writer.call(store.commit_late, *arguments)
-        finally:
-            self._storing = set()
-        self._ring.remove(batch)
-        self._ring.overflowed -= overflowed
-        for key, value in keep.items():
-            if self._keep_later.get(key) == value:
-                self._keep_later.pop(key, None)
-        return len(batch)
+        stamp = (self._clock.now_ms(), self._clock.certain) if say_healed else None
+        return await store_late(self._disk, store, self._late, max(self._acked_upto, store.acked_upto), stamp)
 
     def _store_what_came_meanwhile(self) -> None:
-        rows = list(self._ring.rows)
-        if not rows and not self._keep_later:
-            return
-        self._ring.remove(rows)
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._group.add(Request(rows, True, dict(self._keep_later), done), STALL_S)
-        self._keep_later.clear()
+        rows, keep = self._late.take_all()
+        if rows or keep:
+            done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._group.add(Request(rows, True, keep, done), STALL_S)
 
-    async def _open_again(self) -> JournalRows | None:
-        """Open the file where there was none at start, or where it was left as damaged."""
-        try:
-            opened = await self._writer.call(opening.open_store, self._file)
-            if opened.connection is None:
-                return None
-            store: JournalRows = await self._writer.call(
-                lambda: JournalRows(opened.connection, self._limits, center=self._center)
-            )
-        except StoreError as e:
-            log.error("the journal cannot be opened", why=str(e))
-            return None
-        self._use(store)
-        return store
-
-    async def _leave_damaged(self) -> None:
-        """The file is damaged beyond this run: close it, set it aside; the next attempt begins a new epoch."""
-        store, self._rows = self._rows, None
-        self._acked_upto = 0
-        try:
-            if store is not None:
-                await self._writer.call(store.close)
-            aside = await self._writer.call(opening.set_aside, self._file)
-        except (sqlite3.Error, OSError) as e:
-            log.error("a damaged database cannot be set aside", why=str(e))
-        else:
-            log.error("the damaged database was set aside; a new epoch begins", aside=str(aside))
-
-    def _use(self, rows: JournalRows) -> None:
-        self._rows = rows
+    def _opened(self, rows: JournalRows) -> None:
         self._acked_upto = rows.acked_upto
         self._ended_cleanly = rows.ended_cleanly
-        self._early.found(rows.early())
+        self._late.early.found(rows.early())
 
     # --- small things --------------------------------------------------------------------------------------------
 
@@ -453,35 +393,16 @@ class Journal:
             if self._broken is not None or rows is None:
                 continue
             if self._acked_upto > rows.acked_upto and not self._group.entries:
-                await self._try(lambda rows: rows.commit((), {}, self._acked_upto))
+                await self._disk.attempt(lambda rows: rows.commit((), {}, self._acked_upto))
+            await self._write_early_acknowledgements()
             due_s += ACK_FLUSH_S
             if due_s >= PRUNE_EVERY_S and self._clock.certain:  # a clock that is wrong must not empty the journal
                 due_s = 0.0
-                await self._try(lambda rows: rows.prune(self._clock.now_ms()))
-                if self._reserve is not None:
-                    await self._writer.call(self._reserve.make)
+                await self._disk.attempt(lambda rows: rows.prune(self._clock.now_ms()))
+                await self._disk.make_reserve()
 
-    async def _try(self, call: Callable[[JournalRows], object]) -> None:
-        """What may fail in silence, since it is done again or does not matter."""
-        rows = self._rows
-        if rows is None:
-            return
-        try:
-            await self._writer.call(call, rows)
-        except sqlite3.Error as e:
-            log.warning("not written now", why=str(e))
-
-    async def _in_writer(self, call: Callable[[], _T]) -> _T:
-        try:
-            return cast(_T, await self._writer.call(call))
-        except sqlite3.Error as e:
-            raise StoreError(f"{self._file}: cannot be used now ({e}); check the disk's space and health") from e
-
-    def _check_kept(self, keep: Mapping[str, str | None]) -> None:
-        for key, value in keep.items():
-            if not 0 < len(key) <= MAX_KEY or (value is not None and len(value.encode()) > MAX_VALUE):
-                raise ValueError(
-                    f"kept {key[:MAX_KEY]!r}: expected a key of 1..{MAX_KEY} and at most {MAX_VALUE} bytes"
-                )
-            if value is not None and key not in self.kept and len(self.kept) >= MAX_KEPT:
-                raise ValueError(f"kept {key!r}: there are {MAX_KEPT} keys already; forget some")
+    async def _write_early_acknowledgements(self) -> None:
+        for epoch, upto in list(self._acked_early.items()):
+            written = await self._disk.attempt(partial(JournalRows.acknowledge_early, epoch=epoch, upto=upto))
+            if written and self._acked_early[epoch] == upto:
+                del self._acked_early[epoch]

@@ -5,8 +5,9 @@ What is remembered in memory changes only after COMMIT. Errors of the connection
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import msgspec
 
@@ -18,6 +19,7 @@ from gateway.store.memory_ring import MemoryRow
 
 MAX_RANGES = 256  # of one OutboxLost, as the catalogue says
 _MAX_REPORTS = 16  # OutboxLost events of one report_lost; the center asks for the rest again
+_MAX_REPORTS_AGAIN = 2  # what the center has room for at once
 _DAY_MS = 86_400_000
 _PRUNE_ROWS = 2_000  # acknowledged rows removed in one go, so that no commit waits long
 RANK = {severity: rank for rank, severity in enumerate(Severity)}
@@ -27,8 +29,8 @@ _INSERT = (
     " VALUES (?,?,?,?,?,?,?,?,?)"
 )
 _INSERT_EARLY = (
-    "INSERT INTO early (epoch, seq, time_ms, clock_certain, type, portal, data, holder, plate, severity)"
-    " VALUES (?,?,?,?,?,?,?,?,?,?)"
+    "INSERT INTO early (epoch, before_seq, seq, time_ms, clock_certain, type, portal, data, holder, plate, severity)"
+    " VALUES (?,?,?,?,?,?,?,?,?,?,?)"
 )
 # A memory epoch goes as a whole: what is left must begin at 1, or a center that asks anew would wait for the rest.
 _PRUNE_EARLY = (
@@ -47,7 +49,7 @@ def row_of(data: AnyEventData, time_ms: int, certain: bool, holder: str | None, 
     return MemoryRow(time_ms, certain, about.type, portal, encode(data), holder, plate, RANK[about.severity])
 
 
-def late(row: MemoryRow) -> MemoryRow:
+def said_late(row: MemoryRow) -> MemoryRow:
     """The row, saying that it was stored late, where its event can say so."""
     data = decode(row.data)
     if hasattr(data, "recorded_late"):
@@ -59,9 +61,17 @@ class JournalRows:
     """One open database. `center` is False on a site without one: then nothing waits for an acknowledgement."""
 
     def __init__(self, connection: Connection, limits: JournalLimits, *, center: bool = True) -> None:
+        """Closes `connection` where it cannot be read."""
         self._connection = connection
         self._limits = limits
         self._center = center
+        with ExitStack() as undo:
+            undo.callback(connection.close)
+            self._load()
+            undo.pop_all()
+
+    def _load(self) -> None:
+        connection = self._connection
         meta = dict(connection.execute("SELECT key, value FROM meta").fetchall())
         self.epoch: str = meta["epoch"]
         self.acked_upto = int(meta["acked_upto"])
@@ -115,16 +125,14 @@ class JournalRows:
         """What waited in memory, then `healed`; rows that left early keep the identity they left with."""
         early = [row for row in rows if row.early_seq]
         with self._transaction():
-            self._connection.executemany(
-                _INSERT_EARLY, [(memory_epoch, *_numbered(row, row.early_seq)) for row in early]
-            )
+            ordinary = [row for row in (*rows, healed) if row is not None and not row.early_seq]
+            removed, lost = self._make_room(len(ordinary)) if ordinary else (0, [])
+            reports = _reports(self.epoch, lost, "full", ordinary[-1] if ordinary else None)
+            self._insert_early(memory_epoch, rows, self.last_seq + len(reports) + 1)
             self._connection.executemany(
                 "UPDATE early SET acked = 1 WHERE epoch = ? AND seq = ?",
                 [(memory_epoch, row.early_seq) for row in early if acked_early(row.early_seq)],
             )
-            ordinary = [row for row in (*rows, healed) if row is not None and not row.early_seq]
-            removed, lost = self._make_room(len(ordinary)) if ordinary else (0, [])
-            reports = _reports(self.epoch, lost, "full", ordinary[-1] if ordinary else None)
             seq, reported = self._insert([*reports, *ordinary])
             for key, value in keep.items():
                 self._write_kept(key, value)
@@ -134,22 +142,26 @@ class JournalRows:
         self._keep_in_memory(keep)
         self._acked(acked_upto)
 
-    def report_lost(self, ranges: Sequence[Range], reason: str, time_ms: int, certain: bool) -> int:
+    def report_lost(
+        self, ranges: Sequence[Range], reason: str, time_ms: int, certain: bool, *, again: bool = False
+    ) -> int:
         """Record that these numbers are not here; returns how many numbers were reported.
 
-        Numbers that are here, were never made, or stand in a report that is still on its way are left out.
+        Numbers that are here, were never made, or stand in a report that is still on its way are left out. `again`: the
+        center had no room for what those reports say; the lowest of it is said once more.
         """
         gone = Ranges()
+        if again:
+            ranges = [*ranges, *(one for _, told in self._reported for one in told if one[0] >= ranges[0][0])]
         for first, last in ranges:
             if max(1, first) <= min(last, self.last_seq):
                 gone.add(max(1, first), min(last, self.last_seq))
         for first, last in list(gone):
             for (seq,) in self._connection.execute("SELECT seq FROM journal WHERE seq BETWEEN ? AND ?", (first, last)):
                 gone.remove(seq, seq)
-        for _, told in self._reported:
-            for first, last in told:
-                gone.remove(first, last)
-        told_now = list(gone)[: MAX_RANGES * _MAX_REPORTS]
+        for first, last in () if again else (one for _, told in self._reported for one in told):
+            gone.remove(first, last)
+        told_now = list(gone)[: MAX_RANGES * (_MAX_REPORTS_AGAIN if again else _MAX_REPORTS)]
         if not told_now:
             return 0
         stamp = row_of(OutboxLost(self.epoch, (), reason), time_ms, certain, None, None)
@@ -160,6 +172,20 @@ class JournalRows:
     def acknowledge_early(self, epoch: str, upto: int) -> None:
         """The center has stored these."""
         self._connection.execute("UPDATE early SET acked = 1 WHERE epoch = ? AND seq <= ?", (epoch, upto))
+
+    def begin_epoch(self, acked_upto: int, said: Sequence[MemoryRow]) -> None:
+        """From here on another epoch, `said` its first new events. Rows keep their numbers: the center is told that
+        this epoch begins with the lowest that is not acknowledged."""
+        epoch, first_seq = secrets.token_hex(8), max(acked_upto, self.acked_upto) + 1
+        with self._transaction():
+            self._set_meta("epoch", epoch)
+            self._set_meta("first_seq", str(first_seq))
+            self._set_meta("acked_upto", str(first_seq - 1))
+            seq, _ = self._insert(said)
+        self._stored(seq, 0, [])
+        self.epoch, self.first_seq, self._first_seq_stored = epoch, first_seq, first_seq
+        self.acked_upto = first_seq - 1
+        self._reported = self._unacknowledged_reports()
 
     def prune(self, now_ms: int) -> int:
         """Remove a portion of what is acknowledged and older than the limit; returns how many rows. Never the newest:
@@ -214,13 +240,23 @@ class JournalRows:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
 
+    def _insert_early(self, epoch: str, rows: Sequence[MemoryRow], first: int) -> None:
+        """Those of `rows` that have left, each with the number of the one made after it; `first` is the next one's."""
+        placed = []
+        for row in rows:
+            if row.early_seq:
+                placed.append((epoch, first, *_numbered(row, row.early_seq)))
+            else:
+                first += 1
+        self._connection.executemany(_INSERT_EARLY, placed)
+
     def _insert(self, rows: Sequence[MemoryRow]) -> tuple[int, list[tuple[int, Ranges]]]:
         seq, numbered, reported = self.last_seq, [], []
         for row in rows:
             seq += 1
             numbered.append(_numbered(row, seq))
             if row.type == LOST_TYPE:
-                reported.append((seq, _lost_ranges(row.data)))
+                reported.append((seq, self._lost_ranges(row.data)))
         self._connection.executemany(_INSERT, numbered)
         return seq, reported
 
@@ -291,7 +327,11 @@ class JournalRows:
         found = self._connection.execute(
             "SELECT seq, data FROM journal WHERE type = ? AND seq > ?", (LOST_TYPE, self.acked_upto)
         ).fetchall()
-        return [(seq, _lost_ranges(data)) for seq, data in found]
+        return [(seq, self._lost_ranges(data)) for seq, data in found]
+
+    def _lost_ranges(self, data: bytes) -> Ranges:
+        lost = decode(data)
+        return Ranges(lost.ranges) if isinstance(lost, OutboxLost) and lost.epoch == self.epoch else Ranges()
 
     def _acked(self, upto: int) -> None:
         if upto > self.acked_upto:
@@ -341,8 +381,3 @@ def _reports(epoch: str, lost: Sequence[Range], reason: str, stamp: MemoryRow | 
         )
         for i in range(0, len(lost), MAX_RANGES)
     ]
-
-
-def _lost_ranges(data: bytes) -> Ranges:
-    lost = decode(data)
-    return Ranges(lost.ranges) if isinstance(lost, OutboxLost) else Ranges()

@@ -23,10 +23,11 @@ class MemoryRow:
     plate: str | None
     severity: int
     early_seq: int = 0  # set once it has left under the memory epoch; never changed again
+    early_acked: bool = False  # the center has it
 
 
 class MemoryRing:
-    """Rows in the order they were made. Rows that have an identity already are never dropped (at most MAX_EARLY)."""
+    """Rows in the order they were made. What has left and is not acknowledged is never dropped (at most MAX_EARLY)."""
 
     def __init__(self, max_rows: int = MAX_ROWS) -> None:
         self._max_rows = max_rows
@@ -42,12 +43,16 @@ class MemoryRing:
         return tuple(self._rows)
 
     def add(self, rows: Iterable[MemoryRow], *, older: bool = False) -> None:
-        """Keep these, behind the others or (`older`) before them; the least severe and oldest goes where there is no
-        room, and is counted."""
+        """Keep these, behind the others or (`older`) before them. Where there is no room what the center has goes
+        first, then the least severe and oldest; it is counted."""
         self._rows = [*rows, *self._rows] if older else [*self._rows, *rows]
         over = len(self._rows) - self._max_rows
         if over > 0:
-            droppable = ((row.severity, i) for i, row in enumerate(self._rows) if not row.early_seq)
+            droppable = (
+                (-1 if row.early_acked else row.severity, i)
+                for i, row in enumerate(self._rows)
+                if row.early_acked or not row.early_seq
+            )
             gone = {i for _, i in heapq.nsmallest(over, droppable)}
             self._rows = [row for i, row in enumerate(self._rows) if i not in gone]
             self.overflowed += len(gone)

@@ -58,8 +58,12 @@ def open_store(file: Path) -> OpenedStore:
 
 def _opened(file: Path) -> OpenedStore:
     connection = database.open_for_writing(file)
-    # Of the newest row, not the largest: a year that was wrong once must not stay the lower bound for ever.
-    newest = connection.execute("SELECT time_ms FROM journal ORDER BY seq DESC LIMIT 1").fetchone()
+    try:
+        # Of the newest row, not the largest: a year that was wrong once must not stay the lower bound for ever.
+        newest = connection.execute("SELECT time_ms FROM journal ORDER BY seq DESC LIMIT 1").fetchone()
+    except sqlite3.Error as e:
+        connection.close()
+        raise database.as_store_error(file, e) from e
     return OpenedStore(connection, None, int(newest[0]) if newest else 0)
 
 

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Never
 
 from gateway.access.formats import FORMATS
+from gateway.access.passes import pass_name
 from gateway.access.policy import Credential, Holder, Policy, PortalPolicy, Rule, Zone, compile_policy
 from gateway.access.schedule import ALWAYS, Schedule, Span
 from gateway.model import CredentialKind
@@ -214,11 +215,11 @@ def _passes(document: PolicyDocument, source: str) -> Iterator[Credential]:
     form, words = _KEYS["plate"]
     for i, table in enumerate(document.pass_):
         begins, ends = _validity(table, f"pass[{i}]", source)
-        kinds = [(CredentialKind.QR, table.id, f"pass-{table.id}")]
+        kinds = [(CredentialKind.QR, table.id, pass_name(table.id))]
         if table.plate is not None:
             if not form.fullmatch(table.plate):
                 _fail(source, f"pass[{i}].plate", f"expected {words}, got {table.plate!r}; correct it")
-            kinds.append((CredentialKind.PLATE, table.plate, f"pass-{table.id}-plate"))
+            kinds.append((CredentialKind.PLATE, table.plate, f"{pass_name(table.id)}-plate"))
         for kind, key, name in kinds:
             yield Credential(
                 kind,
@@ -230,6 +231,7 @@ def _passes(document: PolicyDocument, source: str) -> Iterator[Credential]:
                 id=name,
                 uses=table.uses,
                 portals=frozenset(table.portals),
+                counter=pass_name(table.id),
             )
 
 

@@ -15,17 +15,16 @@ from datetime import datetime
 from pathlib import Path
 
 import msgspec
-from msgspec.structs import replace
 
 from center.contract.catalogue import PolicyChanged
 from gateway.access.passes import Pass
 from gateway.access.policy import Policy
 from gateway.errors import OperationRefusedError, StoreError
 from gateway.ports import Clock, NewEntry, Recorder
-from gateway.store import policy_edits
-from gateway.store.policy_document import PolicyDocument, decode_document
+from gateway.store import policy_edits, policy_revocations
+from gateway.store.policy_document import Cause, PolicyDocument, decode_document
 from gateway.store.policy_edits import NewPass
-from gateway.store.policy_store import POLICY_SEEN, Cause, InForce, PolicyStore
+from gateway.store.policy_store import POLICY_SEEN, InForce, PolicyStore
 from gateway.store.policy_versions import MAX_BODY_BYTES
 from runtime.log import get
 
@@ -75,6 +74,11 @@ class PolicyDesk:
         """The version that decides now."""
         return self._store.in_force
 
+    @property
+    def policy(self) -> Policy:
+        """The policy that decides now."""
+        return self._store.in_force.policy
+
     async def at(self, at_ms: int) -> Policy | None:
         """The policy that was in force at `at_ms` (Unix ms); None before the oldest that is kept. Raises StoreError."""
         async with self._one_at_a_time:
@@ -104,8 +108,8 @@ class PolicyDesk:
         return made.row.version
 
     async def undo(self, version: int | None, operator: str) -> int:
-        """A new version with the document of `version` (None: the one before). What is revoked now stays revoked.
-        Raises OperationRefusedError, ConfigError, StoreError."""
+        """A new version with the document of `version` (None: the one before). What is revoked or missing now comes
+        back revoked. Raises OperationRefusedError, ConfigError, StoreError."""
         made = await self._change(lambda now: undone(self._store, now, version), operator, "undo")
         return made.row.version
 
@@ -180,6 +184,7 @@ class PolicyDesk:
             cause=cause,
             now_ms=self._clock.now_ms(),
             imported_file=imported,
+            clock_certain=self._clock.certain,
         )
 
     def _read_upload(self, name: str) -> PolicyDocument:
@@ -199,8 +204,8 @@ class PolicyDesk:
 
 
 def undone(store: PolicyStore, now: InForce, version: int | None) -> PolicyDocument:
-    """The document of an earlier version, with everything revoked that is revoked now: undoing an edit never opens a
-    door for a card that was lost meanwhile. Raises OperationRefusedError, StoreError."""
+    """The document of an earlier version, which opens for nothing that is revoked or missing now: undoing an edit
+    never opens a door for a card that was lost meanwhile. Raises OperationRefusedError, StoreError."""
     if version is None:
         before = [row.version for row in store.versions.rows() if row.version < now.row.version]
         if not before:
@@ -208,13 +213,4 @@ def undone(store: PolicyStore, now: InForce, version: int | None) -> PolicyDocum
         version = before[0]
     if version == now.row.version:
         raise OperationRefusedError(f"version {version} is in force already; name an earlier one")
-    document = store.version(version).document
-    cards = {(one.kind, one.key) for one in now.document.credential if one.revoked}
-    passes = {one.id for one in now.document.pass_ if one.revoked}
-    return replace(
-        document,
-        credential=tuple(
-            replace(one, revoked=one.revoked or (one.kind, one.key) in cards) for one in document.credential
-        ),
-        pass_=tuple(replace(one, revoked=one.revoked or one.id in passes) for one in document.pass_),
-    )
+    return policy_revocations.undoing(store.version(version).document, now.document)

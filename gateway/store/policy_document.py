@@ -14,12 +14,14 @@ from msgspec import Meta, field
 from runtime.toml_file import Table
 
 Id = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,32}(?!\n)$")]
+Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}(?!\n)$")]
 Clock = Annotated[str, Meta(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)(?!\n)$")]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun", "holiday", "workday"]
 DAYS: tuple[str, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun", "holiday", "workday")
 Kind = Literal["card", "pin", "plate", "code", "face", "ble"]  # qr: a [[pass]], since it is signed when it is issued
 Uses = Annotated[int, Meta(ge=1, le=10_000)]
 Name = Annotated[str, Meta(min_length=1, max_length=40)]
+Cause = Literal["import", "revoke", "restore", "pass", "undo"]
 Names = Annotated[tuple[Id, ...], Meta(max_length=1000)]
 
 # Limits: a district of 20 000 people behind one gateway is far beyond what one Pi is asked to do, and a document at
@@ -30,6 +32,7 @@ MAX_PASSES = 20_000
 MAX_RULES = 5_000
 MAX_RULE_PORTALS = 100_000  # rules x their portals
 MAX_PORTALS = 1_000
+MAX_REVOKED = 100_000  # credentials that stay revoked; beyond it, the one that was revoked first is forgotten
 
 
 class NameTable(Table):
@@ -177,6 +180,16 @@ class PolicyDocument(Table):
     rule: Annotated[tuple[RuleTable, ...], Meta(max_length=MAX_RULES)] = ()
 
 
+class Revocations(Table):
+    """What stays revoked whatever a later document says (`policy_revocations`): digests of credentials, and passes."""
+
+    credentials: Annotated[tuple[Digest, ...], Meta(max_length=MAX_REVOKED)] = ()
+    passes: Annotated[tuple[PassTable, ...], Meta(max_length=2 * MAX_PASSES)] = ()
+
+
+NO_REVOCATIONS = Revocations()
+
+
 class SignedBody(Table):
     """What is signed: one version of one site's policy, and who made it, when and by which operation."""
 
@@ -185,8 +198,9 @@ class SignedBody(Table):
     version: Annotated[int, Meta(ge=1, le=1 << 53)]
     made_ms: Annotated[int, Meta(ge=0, le=1 << 53)]
     operator: Annotated[str, Meta(min_length=1, max_length=64)]
-    cause: Literal["import", "revoke", "restore", "pass", "undo"]
+    cause: Cause
     document: PolicyDocument
+    revocations: Revocations = NO_REVOCATIONS
 
 
 def canonical(value: Table) -> bytes:

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from gateway.errors import OperationRefusedError
 from gateway.store.policy_document import CredentialTable, PassTable, PolicyDocument
+from gateway.store.policy_revocations import PASS_KEPT
 
-PASS_KEPT = timedelta(days=7)  # after it has expired: non-residents' data, docs/policy.md "Visitor passes"
 MAX_PASS_DAYS = 366
 
 
@@ -60,13 +60,13 @@ def _changes(is_revoked: bool, revoked: bool, holder: str, credential: str) -> N
 
 
 def _not_found(document: PolicyDocument, holder: str, credential: str) -> str:
-    """Names only what is no secret: a PIN's digest stays out of messages."""
+    """Names only what is no secret: a PIN's digest stays out of messages, and a PIN that tells of duress altogether."""
     if holder not in {one.id for one in document.holder}:
         return f"there is no holder {holder!r}; `zhian access holders` lists them"
     theirs = [
         one.id or (f"a {one.kind} without an id" if one.kind in ("pin", "code") else credential_name(one))
         for one in document.credential
-        if one.holder == holder
+        if one.holder == holder and not one.duress
     ] + [f"pass-{one.id}" for one in document.pass_ if one.holder == holder]
     listed = ", ".join(map(repr, theirs[:10])) + (" and more" if len(theirs) > 10 else "")
     return f"holder {holder!r} has no credential {credential!r}; they have {listed or 'none'}"
@@ -114,17 +114,3 @@ def with_pass(
         note=asked.note,
     )
     return replace(document, pass_=(*kept, issued))
-
-
-def with_lost_passes_revoked(document: PolicyDocument, before: PolicyDocument) -> PolicyDocument:
-    """The document with every pass of `before` that it lacks, revoked: a pass is signed and would open by itself, so
-    taking it out of the list must not bring it back to life. They go a week after their end, as `with_pass` says."""
-    present = {one.id for one in document.pass_}
-    holders = {one.id for one in document.holder}
-    portals = {one.name for one in document.portal}
-    lost = [
-        replace(one, revoked=True, portals=tuple(p for p in one.portals if p in portals) or one.portals, plate=None)
-        for one in before.pass_
-        if one.id not in present and one.holder in holders and portals & set(one.portals)
-    ]
-    return replace(document, pass_=(*document.pass_, *lost)) if lost else document

@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 from msgspec.structs import replace
@@ -23,10 +23,17 @@ from gateway.access.policy import Credential, Policy
 from gateway.access.presence import NO_PASSES
 from gateway.errors import OperationRefusedError, StoreError
 from gateway.model import CredentialKind, Presented
-from gateway.store import policy_file
+from gateway.store import policy_file, policy_revocations
 from gateway.store.policy_compile import compile_document
-from gateway.store.policy_document import PolicyDocument, SignedBody, canonical, decode_body
-from gateway.store.policy_edits import with_lost_passes_revoked
+from gateway.store.policy_document import (
+    NO_REVOCATIONS,
+    Cause,
+    PolicyDocument,
+    Revocations,
+    SignedBody,
+    canonical,
+    decode_body,
+)
 from gateway.store.policy_signing import PolicyKey, make_key_file, read_key
 from gateway.store.policy_versions import PolicyVersions, SignedVersion, VersionRow, open_versions
 from runtime.errors import ConfigError
@@ -34,27 +41,43 @@ from runtime.log import get
 
 log = get("policy")
 
-Cause = Literal["import", "revoke", "restore", "pass", "undo"]
 POLICY_SEEN = "policy-version"  # in the journal's kept values, written with the event of each version
 FIRST_IMPORT_OPERATOR = "set-up"
+_NOTHING = (PolicyDocument(version=1), NO_REVOCATIONS)  # before the first version
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Whose policy it is, and which portals it must describe."""
+    """Whose policy it is, and which portals it must describe. exits: the reader on the inner side of a portal, of which
+    the policy must say that who asks there leaves."""
 
     district: str
     site: str
     portals: tuple[str, ...] = ()
+    exits: Mapping[str, str] = field(default_factory=dict)
+
+    def problem(self, policy: Policy) -> str:
+        """What `policy` lacks for this gateway, as key, expected and what to do; "" where it lacks nothing."""
+        for name in self.portals:
+            if name not in policy.portals:
+                return f"portal {name!r} of this gateway is missing; add a [[portal]] table for it"
+        for name, reader in self.exits.items():
+            if name in policy.portals and not policy.portals[name].leaving(reader):
+                return (
+                    f"portal {name!r}: exit_points: expected the exit_reader {reader!r} of gateway.toml among them,"
+                    " since who asks there leaves; add it"
+                )
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """One version: as it is kept, as people write it, and as `decide` uses it."""
+    """One version: as it is kept, as people write it, and as `decide` uses it; and what stays revoked from then on."""
 
     row: VersionRow
     document: PolicyDocument
     policy: Policy
+    lasting: Revocations = NO_REVOCATIONS
 
 
 class PolicyStore:
@@ -127,7 +150,7 @@ class PolicyStore:
         row = VersionRow(body.version, body.made_ms, body.operator, body.cause, hashlib.sha256(stored.body).hexdigest())
         if row != stored.row:
             raise StoreError(f"{source} differs from what its row says; restore the file from a backup")
-        return InForce(row, body.document, compile_document(body.document, source, body.version))
+        return InForce(row, body.document, compile_document(body.document, source, body.version), body.revocations)
 
     def at(self, at_ms: int) -> InForce | None:
         """The version that was in force at `at_ms` (Unix ms); None before the oldest that is kept."""
@@ -150,9 +173,12 @@ class PolicyStore:
         now_ms: int,
         imported_file: str | None = None,
         at_least: int = 0,
+        clock_certain: bool = False,
     ) -> InForce:
         """Make `document` the next version and take it into force; after this returns, it survives a power cut.
 
+        Whatever was ever revoked is revoked in it, too, but for what a "restore" takes back.
+        clock_certain: `now_ms` is right, so that passes which ended long ago are forgotten.
         base: the version the editor began with; another one in force refuses the edit. None: whatever is in force.
         at_least: the new version's number is not below it. Raises OperationRefusedError, ConfigError, StoreError.
         """
@@ -160,9 +186,11 @@ class PolicyStore:
         if base is not None and base != (present.version if present else 0):
             raise OperationRefusedError(_conflict(base, present))
         version = max(self._versions.newest_number() + 1, at_least)
-        if present is not None and cause != "pass":
-            document = with_lost_passes_revoked(document, self.in_force.document)
-        document = replace(document, version=version)
+        before, lasting = (self._in_force.document, self._in_force.lasting) if self._in_force else _NOTHING
+        lasting = policy_revocations.after_edit(lasting, before, document, cause)
+        if clock_certain:
+            lasting = policy_revocations.without_expired(lasting, datetime.fromtimestamp(now_ms / 1000, UTC))
+        document = replace(policy_revocations.applied(lasting, document), version=version)
         policy = compile_document(document, "policy", version)
         self._check_portals(policy, "policy")
         made_ms = max(now_ms, present.made_ms if present else 0)  # a clock set back does not reorder versions
@@ -175,6 +203,7 @@ class PolicyStore:
                 operator=operator,
                 cause=cause,
                 document=document,
+                revocations=lasting,
             )
         )
         try:
@@ -183,7 +212,7 @@ class PolicyStore:
             raise OperationRefusedError(f"the policy would be too large or misshapen ({e}); nothing was changed") from e
         row = VersionRow(version, made_ms, operator, cause, hashlib.sha256(body).hexdigest())
         self._versions.append(SignedVersion(row, self._key.sign_policy(body), body), imported_file)
-        self._in_force = InForce(row, document, policy)
+        self._in_force = InForce(row, document, policy, lasting)
         return self._in_force
 
     def pass_text(self, claims: Pass) -> str:
@@ -211,11 +240,8 @@ class PolicyStore:
 
     def _check_portals(self, policy: Policy, source: str) -> None:
         """Every portal of this gateway must be described: better now than at the first card."""
-        for name in self._place.portals:
-            if name not in policy.portals:
-                raise ConfigError(
-                    f"{source}: portal {name!r} of this gateway is missing; add a [[portal]] table for it"
-                )
+        if problem := self._place.problem(policy):
+            raise ConfigError(f"{source}: {problem}")
 
 
 def _conflict(base: int, present: VersionRow | None) -> str:

@@ -30,11 +30,24 @@ _NEWEST = """
       AND (?5 IS NULL OR type <> ?5)
     ORDER BY seq DESC LIMIT ?4
 """
+# Alarms that left while the disk could not be written have no number of the journal, but a place among them.
+_EARLY = """
+    SELECT place, time_ms, clock_certain, data, plate, name_zh, name_en, acked
+    FROM (
+        SELECT *, max(1, min(before_seq, (SELECT coalesce(max(seq), 1) FROM journal))) AS place FROM early
+    ) AS alarm LEFT JOIN holder ON holder.id = alarm.holder
+    WHERE (?1 IS NULL OR place < ?1) AND (?2 IS NULL OR place > ?2) AND (?3 IS NULL OR portal = ?3)
+      AND place >= ?4 AND (?5 IS NULL OR type <> ?5)
+    ORDER BY place DESC, time_ms DESC, seq DESC LIMIT ?6
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedEvent:
-    """One journal row as a person on the site may see it. `plate` and `holder_name` never leave the site."""
+    """One row as a person on the site may see it. `plate` and `holder_name` never leave the site.
+
+    `seq` is the number in the journal; of an alarm that left early that of the row made after it.
+    """
 
     seq: int
     time_ms: int
@@ -56,12 +69,13 @@ class RecordedEvent:
 
 @dataclass(frozen=True, slots=True)
 class JournalCounts:
-    """How much was made, and how much of it the center has."""
+    """How much was made, and how much of it the center has. `early` alarms have no number and are not in `made`."""
 
     epoch: str
     made: int
     acked_upto: int
     by_type: dict[str, int]
+    early: int = 0
 
 
 class JournalReading:
@@ -85,15 +99,21 @@ class JournalReading:
         after_seq: int | None = None,
         portal: str | None = None,
     ) -> list[RecordedEvent]:
-        """Events, newest first, at most `limit` (capped at MAX_LIMIT). Raises StoreError."""
+        """Events, newest first, at most `limit` (capped at MAX_LIMIT), and alarms that left early at their place among
+        them, at most MAX_LIMIT more. Raises StoreError."""
         with self._lock:
             acked = int(self._query("SELECT value FROM meta WHERE key = 'acked_upto'")[0][0])
             hidden = self._hidden()
             before = None if before_seq is None else _real(before_seq, hidden)
             after = None if after_seq is None else _real(after_seq, hidden)
             left_out = None if self._see_duress else DURESS
-            rows = self._query(_NEWEST, (before, after, portal, max(1, min(limit, MAX_LIMIT)), left_out))
-        return [_recorded(row, acked, hidden) for row in rows]
+            most = max(1, min(limit, MAX_LIMIT))
+            rows = self._query(_NEWEST, (before, after, portal, most, left_out))
+            lowest = rows[-1][0] if len(rows) == most else 0
+            early = self._query(_EARLY, (before, after, portal, lowest, left_out, MAX_LIMIT))
+        found = [_recorded(row, row[0] <= acked, hidden) for row in rows]
+        found += [_recorded(row[:-1], bool(row[-1]), hidden) for row in early]
+        return sorted(found, key=lambda event: event.seq, reverse=True)  # stable: alarms behind the row made after them
 
     def shown(self, seq: int) -> int:
         """What the number `seq` of the journal is counted as here. Raises StoreError."""
@@ -110,10 +130,25 @@ class JournalReading:
             meta = dict(self._query("SELECT key, value FROM meta"))
             by_type = dict(self._query("SELECT type, count(*) FROM journal GROUP BY type"))
             made = int(self._query("SELECT coalesce(max(seq), 0) FROM journal")[0][0])
+            early = dict(self._query("SELECT type, count(*) FROM early GROUP BY type"))
             hidden = self._hidden()
+        for type_, count in early.items():
+            by_type[type_] = by_type.get(type_, 0) + count
         if not self._see_duress:
             by_type.pop(DURESS, None)
-        return JournalCounts(meta["epoch"], _shown(made, hidden), _shown(int(meta["acked_upto"]), hidden), by_type)
+            early.pop(DURESS, None)
+        acked_upto = _shown(int(meta["acked_upto"]), hidden)
+        return JournalCounts(meta["epoch"], _shown(made, hidden), acked_upto, by_type, sum(early.values()))
+
+    def identities(self) -> set[tuple[str, int]]:
+        """(epoch, seq) of every event that was ever meant for the center, those that are gone included. Raises
+        StoreError."""
+        with self._lock:
+            meta = dict(self._query("SELECT key, value FROM meta"))
+            last = int(self._query("SELECT coalesce(max(seq), 0) FROM journal")[0][0])
+            early = self._query("SELECT epoch, seq FROM early")
+        numbers = range(max(1, int(meta["first_seq"])), last + 1)
+        return {(meta["epoch"], seq) for seq in numbers} | {(epoch, seq) for epoch, seq in early}
 
     def room(self, limits: JournalLimits, *, center: bool = True) -> Room:
         """What is left before events are lost, should the center fall silent now. Raises StoreError."""
@@ -157,7 +192,7 @@ def _real(shown: int, hidden: list[int]) -> int:
     return seq
 
 
-def _recorded(row: tuple, acked_upto: int, hidden: list[int]) -> RecordedEvent:  # type: ignore[type-arg]
+def _recorded(row: tuple, acked: bool, hidden: list[int]) -> RecordedEvent:  # type: ignore[type-arg]
     seq, time_ms, certain, body, plate, name_zh, name_en = row
     data = _decode(body)
     about = entry(data)
@@ -179,5 +214,5 @@ def _recorded(row: tuple, acked_upto: int, hidden: list[int]) -> RecordedEvent: 
         reason_en=reasons.sentence(known, Language.EN) if known else None,
         holder_name={"zh": name_zh, "en": name_en} if name_zh else None,
         plate=plate,
-        acked=seq <= acked_upto,
+        acked=acked,
     )

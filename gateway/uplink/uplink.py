@@ -28,7 +28,9 @@ _STABLE_MS = 10_000  # a connection that held this long: the next attempt after 
 _MAX_SAID = 100
 _MAX_ANSWERS_WAITING = 64  # each says more than the one before it, so the oldest may go
 _LOST_REASON = "gone"
-_REPORT_AGAIN_MS = 60_000
+_REPORT_AGAIN_MS = 3_000  # far more than a report takes to arrive; doubles while that does not help
+_REPORT_AGAIN_MAX_MS = 600_000
+_EPOCHS_APART_MS = 3_600_000  # a center that errs, or lies, must not make this gateway begin one after the other
 _READ_AGAIN_MS = 3_000
 _OLDER_CENTER = ("unknown-codec", "unknown-dictionary")
 _logger = log.get("uplink")
@@ -92,7 +94,10 @@ class Uplink:
         self._connected = False
         self._said: set[str] = set()
         self._recorded: set[str] = set()
-        self._report_due_ms = 0
+        self._report_due_ms: int | None = None
+        self._report_wait_ms = _REPORT_AGAIN_MS
+        self._reported_at = -1  # stored_upto when numbers were last reported lost
+        self._epoch_due_ms = 0
         self._read_due_ms = 0
 
     @property
@@ -127,6 +132,7 @@ class Uplink:
         self._answers.clear()
         self._encoder.oldest = False  # the center may have been updated
         self._alarms.new_connection()
+        self._report_due_ms = None  # the reports that are not acknowledged are sent first
         connection = await Connection.open(self._access, filters, self._arrived, will)
         connection.closed.add_done_callback(lambda _: self._wake.set())
         self._connected = True
@@ -230,13 +236,13 @@ class Uplink:
         window.gone(sending, last)
         await self._report_lost([(sending.first, last)])
 
-    async def _report_lost(self, ranges: Sequence[Range]) -> None:
+    async def _report_lost(self, ranges: Sequence[Range], *, again: bool = False) -> None:
         """What was recorded before this site had a center was never meant for it: up/state says so, it is not lost."""
         begins = self._outbox.first_seq
         lost = [(max(first, begins), last) for first, last in ranges if last >= begins]
         if lost:
-            await self._outbox.report_lost(lost, _LOST_REASON)
-            self._say_once(f"events {lost[0][0]}..{lost[-1][1]} are not here any more; the center is told")
+            await self._outbox.report_lost(lost, _LOST_REASON, again=again)
+            self._say_once("events that the center asks for are not here any more; it is told which")
 
     def _publish_events(
         self, connection: Connection, window: SendWindow, sending: Sending, events: Sequence[Event]
@@ -281,27 +287,55 @@ class Uplink:
         self._wake.set()
 
     async def _take_answers(self, window: SendWindow) -> None:
+        """A disk that cannot be used now does not end the connection: the center will say it again."""
         while self._answers:
             answer = self._answers.popleft()
-            if isinstance(answer, Refused):
-                await self._refused(window, answer)
-            elif answer.epoch == self._epoch:
-                await self._acknowledged(window, answer)
-            elif self._alarms.is_early(answer.epoch):
-                await self._outbox.acknowledge_early(answer.epoch, answer.stored_upto)
-            # else: of a store that was here before this one
+            try:
+                if isinstance(answer, Refused):
+                    await self._refused(window, answer)
+                elif self._alarms.is_early(answer.epoch):  # first: without a store the journal's epoch is the same one
+                    await self._outbox.acknowledge_early(answer.epoch, self._alarms.early_stored_upto(answer))
+                elif answer.epoch == self._outbox.epoch == self._epoch:
+                    await self._acknowledged(window, answer)
+                # else: of a store that was here before this one
+            except StoreError as e:
+                self._say_once(str(e))
 
     async def _acknowledged(self, window: SendWindow, ack: Ack) -> None:
         if max(ack.stored_upto, ack.seen_upto) > self._outbox.last_seq:
-            self._say_once("the center acknowledges events that were never made here; ignored")
+            await self._never_made_here()
             return
         window.acknowledged(ack)
         if ack.stored_upto > self._outbox.acked_upto:
             await self._outbox.acknowledge(ack.stored_upto)
+        if lost := window.asked_in_vain(ack):
+            await self._report_what_is_asked(lost, ack.stored_upto)
+        else:
+            self._report_due_ms = None
+
+    async def _report_what_is_asked(self, lost: Sequence[Range], stored_upto: int) -> None:
+        """Numbers that are gone, and that the center still asks for: their reports are on the way, or it had no room
+        for all that was in them. The first is given some time; then they are reported again."""
         now_ms = self._clock.monotonic_ms()
-        if (lost := window.asked_in_vain(ack)) and now_ms >= self._report_due_ms:
-            self._report_due_ms = now_ms + _REPORT_AGAIN_MS
-            await self._report_lost(lost)
+        if stored_upto > self._reported_at:
+            self._report_wait_ms = _REPORT_AGAIN_MS
+        if self._report_due_ms is not None and now_ms < self._report_due_ms:
+            return
+        again = self._report_due_ms is not None
+        self._report_due_ms = now_ms + self._report_wait_ms
+        self._report_wait_ms = min(2 * self._report_wait_ms, _REPORT_AGAIN_MAX_MS)
+        self._reported_at = stored_upto
+        await self._report_lost(lost, again=again)
+
+    async def _never_made_here(self) -> None:
+        """An older copy of the store was put back: new events would bear numbers that the center has already."""
+        now_ms = self._clock.monotonic_ms()
+        if now_ms < self._epoch_due_ms:
+            self._say_once("the center acknowledges events that were never made here, again; ignored for an hour")
+            return
+        await self._outbox.begin_epoch()
+        self._epoch_due_ms = now_ms + _EPOCHS_APART_MS
+        _logger.error("the center has events of this gateway that its store lacks: an older copy was put back")
 
     async def _refused(self, window: SendWindow, refused: Refused) -> None:
         """An older center: go on with what it knows. Anything else is sent again as if it had got lost."""

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from center.contract.acknowledgement import Ack
+from center.contract.acknowledgement import MAX_MISSING_RANGES, Ack
 from center.contract.ranges import Range, Ranges
 
 MAX_FRAMES_IN_FLIGHT = 32
 MAX_BACKLOG_FRAMES_IN_FLIGHT = 4  # leaves room for live events while a backlog is sent
+# An acknowledgement names few gaps, and says nothing of what is above them: frames there must not hold up the others.
+MAX_UNKNOWN_FRAMES_IN_FLIGHT = 12
 # up/alarm and up/event are different topics, so a copy on one may pass a frame on the other for this long.
 REORDER_MS = 1_000
 RESEND_MAX_MS = 300_000
@@ -27,6 +29,7 @@ class Sending:
     live: bool
     sent_ms: int = 0
     overtaken: bool = False
+    unknown: bool = False  # the last acknowledgement could not say whether it is there
 
 
 class SendWindow:
@@ -63,7 +66,10 @@ class SendWindow:
         if self._next_live <= self._last_seq:
             return Sending(self._next_live, min(self._last_seq, self._next_live + self._batch - 1), live=True)
         lowest = self._todo.first_range()
-        if lowest is None or sum(not sending.live for sending in self._in_flight) >= MAX_BACKLOG_FRAMES_IN_FLIGHT:
+        backlog = [sending.unknown for sending in self._in_flight if not sending.live]
+        if lowest is None or backlog.count(False) >= MAX_BACKLOG_FRAMES_IN_FLIGHT:
+            return None
+        if backlog.count(True) >= MAX_UNKNOWN_FRAMES_IN_FLIGHT:
             return None
         return Sending(lowest[0], min(lowest[1], lowest[0] + self._batch - 1), live=False)
 
@@ -91,6 +97,8 @@ class SendWindow:
         for sending in self._in_flight[: newest_stored + 1]:
             sending.overtaken = True  # one sent later is there and this one is not: very likely lost
         self._in_flight = kept
+        for sending in kept:
+            sending.unknown = len(ack.missing) == MAX_MISSING_RANGES and sending.last > ack.seen_upto
         missing = Ranges(ack.missing)
         self._todo.remove(1, ack.stored_upto)
         for first, last in missing.gaps(ack.stored_upto + 1, ack.seen_upto):

@@ -89,13 +89,17 @@ class PlateReader:
         _, net_high, net_wide, _ = self.reader_net.input_shape
         how = cv2.INTER_AREA if wide > net_wide else cv2.INTER_LINEAR
         readings = [
-            PlateFound(self.read_cut(cv2.resize(picture, (net_wide, net_high), interpolation=how)), whole, None)
+            PlateFound(
+                self.read_cut(cv2.resize(picture, (net_wide, net_high), interpolation=how), thorough=True), whole, None
+            )
         ]
         border = (high, high, wide // 2, wide // 2)
         padded = cv2.copyMakeBorder(picture, *border, cv2.BORDER_REPLICATE)
         for one in detect(self.detector_net, padded)[:1]:
             cut = geometry.rectify(padded, one.corners, (net_wide, net_high))
-            readings.append(PlateFound(self.read_cut(cut), np.float32(one.corners - (wide // 2, high)), None))
+            readings.append(
+                PlateFound(self.read_cut(cut, thorough=True), np.float32(one.corners - (wide // 2, high)), None)
+            )
         return max(readings, key=lambda f: (f.reading.refused is None, f.reading.score))
 
     def read_cut(self, cut: Picture, *, thorough: bool = False, in_two_rows: bool = False) -> Reading:

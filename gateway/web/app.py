@@ -210,7 +210,7 @@ def _add_rest(app: FastAPI, site: _Site) -> None:
         found = await sources.events(site.reading, limit=limit, before_seq=before, portal=portal or None)
         if found is None:
             return site.pages.problem(request, 503, "unavailable", site.pages.words(request)("events.broken"))
-        older = _url("/api/events", portal=portal, before=found[-1].seq, limit=limit) if len(found) == limit else None
+        older = _url("/api/events", portal=portal, before=found[-1].seq, limit=limit) if len(found) >= limit else None
         return Events(events=[event_of(event) for event in found], older=older)
 
     async def carry_out(request: Request, words: str, done: str, work: Callable[[str], Awaitable[None]]) -> Response:

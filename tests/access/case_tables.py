@@ -217,7 +217,7 @@ def _state(text: str, when: str, credentials: dict[str, Credential]) -> tuple[st
         elif found := re.fullmatch(r"open (\S+)", one):
             state["open_portals"] = frozenset({found[1]})
         elif found := re.fullmatch(r"used (.+) (\d+)", one):
-            state["presence"] = Presence(uses={credentials[found[1]].name: Used(int(found[2]))})
+            state["presence"] = Presence(uses={credentials[found[1]].counted_as: Used(int(found[2]))})
         elif found := re.fullmatch(r"first person at (\S+) (\S+)", one):
             state["presence"] = Presence(first_persons={found[1]: date.fromisoformat(found[2])})
         elif found := re.fullmatch(r"(\w+) is in (\w+)( since (.+))?", one):

@@ -67,12 +67,53 @@ def test_after_a_lockout_counting_begins_anew():
     assert after(typed(), WRONG, 30_002, 30_003, 30_004, start=found)[1] == [False, False, True]
 
 
-def test_the_right_pin_clears_its_point_and_holder():
+def test_the_right_pin_clears_its_holder_and_not_the_point():
     found, _ = after(typed(), WRONG, 0, 1)
     other, _ = after(typed("garage"), Decision(False, Reason.WRONG_PIN, "ben", CARD), 2, start=found)
     cleared, began = after(typed(), RIGHT, 3, start=other)
     assert began == [False]
-    assert set(cleared.counts) == {"point garage", "holder ben"}
+    assert set(cleared.counts) == {"point lobby", "point garage", "holder ben"}
+    assert cleared.counts["point lobby"].wrong == 2
+
+
+def test_a_pin_of_ones_own_buys_no_further_guesses_at_the_keypad():
+    """Two guesses, the own PIN, two guesses, ...: the third guess locks all the same."""
+    found, began = NO_ATTEMPTS, False
+    guesses = 0
+    while not locked(found, ALONE, None, guesses):
+        found, began = after_decision(found, ALONE, UNKNOWN, LIMITS, guesses)
+        found, _ = after_decision(found, ALONE, Decision(True, Reason.PERMITTED, "eve", PIN), LIMITS, guesses)
+        guesses += 1
+        assert guesses <= LIMITS.wrong
+    assert began
+
+
+@pytest.mark.parametrize(
+    "decision",
+    [
+        Decision(True, Reason.FIRE, "ann", CARD),
+        Decision(True, Reason.EMERGENCY_OPEN, "ann", CARD),
+        Decision(True, Reason.UNLOCKED_BY_SCHEDULE, "ann", CARD),
+        Decision(True, Reason.LOCKDOWN, "ann", CARD),
+        Decision(True, Reason.PERMITTED, "ann", CARD, warnings=(Reason.WRONG_PIN,)),  # on the way out
+        Decision(True, Reason.PERMITTED, "ann", CARD, warnings=(Reason.REVOKED,)),
+    ],
+)
+def test_a_grant_without_a_right_pin_clears_nothing(decision):
+    found, _ = after(typed(), WRONG, 0, 1)
+    assert after(typed(), decision, 2, start=found)[0] is found
+
+
+def test_a_passback_that_is_only_told_clears_like_any_grant():
+    found, _ = after(typed(), WRONG, 0, 1)
+    told = Decision(True, Reason.PERMITTED, "ann", CARD, warnings=(Reason.ANTI_PASSBACK,))
+    assert "holder ann" not in after(typed(), told, 2, start=found)[0].counts
+
+
+def test_a_lockout_ends_by_time_alone():
+    found, _ = after(typed(), WRONG, 0, 1, 2)
+    assert after(typed("garage"), RIGHT, 30_001, start=found)[0] is found
+    assert "holder ann" not in after(typed("garage"), RIGHT, 30_002, start=found)[0].counts
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,7 @@ def test_as_a_credential():
         valid_until_ms=(BEGIN + 7200) * 1000,
         uses=2,
         portals=frozenset({"lobby", "gate"}),
+        counter=f"pass-{GUEST.id.hex()}",
     )
     assert as_credential(GUEST) == expected
     assert as_credential(GUEST).name == f"qr:{GUEST.id.hex()}"

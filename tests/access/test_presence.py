@@ -22,9 +22,9 @@ from gateway.access.presence import (
     after_grant,
     after_passage,
     as_rows,
+    forgotten,
     from_rows,
     pruned,
-    without,
 )
 from gateway.access.schedule import ALWAYS
 from gateway.model import AccessRequest, CredentialKind, Decision, Presented, Reason
@@ -148,15 +148,92 @@ def test_the_policy_stands_above_what_a_pass_says():
     assert decision.reason is Reason.REVOKED
 
 
-def test_forgetting_somebody():
-    both = Presence({"ann": InZone("yard", 1), "ben": InZone("yard", 2)}, {"in": NOW.date()}, {"x": Used(1)})
-    assert without(both, "ann") == replace(both, zones={"ben": InZone("yard", 2)})
-    assert without(both, "cai") == both
+CAR, VISITOR = "credential plate:京A12345", "credential pass-cc"
+ON_SITE = Presence(
+    {"ann": InZone("yard", 1), CAR: InZone("vault", 2), VISITOR: InZone("yard", 3), "ben": InZone("yard", 4)},
+    {"in": NOW.date()},
+    {"x": Used(1)},
+)
+
+
+@pytest.mark.parametrize(
+    ("what", "name", "left"),
+    [
+        ("holder", "ann", {"ben"}),  # with her car and her visitor
+        ("holder", "ben", {"ann", CAR, VISITOR}),
+        ("zone", "yard", {CAR}),
+        ("zone", "ann", {"ann", CAR, VISITOR, "ben"}),
+        ("all", "", set()),
+    ],
+)
+def test_forgetting_where_some_are(what, name, left):
+    policy = compile_policy(
+        1,
+        [Holder("ann", frozenset(), {}), Holder("ben", frozenset(), {})],
+        [
+            Credential(CredentialKind.PLATE, "京A12345", "ann"),
+            Credential(QR, "cc", "ann", id="pass-cc", portals=frozenset()),
+            Credential(CARD, "26:2", "ben"),
+        ],
+        [],
+        [],
+    )
+    found = forgotten(ON_SITE, what, name, policy)
+    assert found == replace(ON_SITE, zones={who: ON_SITE.zones[who] for who in left}), "nothing else is forgotten"
+    assert forgotten(found, what, name, policy) is found
+
+
+def test_who_was_erased_from_the_policy_can_be_forgotten_too():
+    assert "ben" not in forgotten(ON_SITE, "holder", "ben", compile_policy(1, [], [], [], [])).zones
+
+
+def test_after_forgetting_anti_passback_lets_in_again():
+    inside = walk(EMPTY_PRESENCE, request("in", "26:1"))
+    asked = request("in", "26:1")
+    assert decide(asked, POLICY, State(True, presence=inside), NOW).reason is Reason.ANTI_PASSBACK
+    released = forgotten(inside, "holder", "ann", POLICY)
+    assert decide(asked, POLICY, State(True, presence=released), NOW).granted
+
+
+def test_the_qr_code_and_the_plate_of_one_pass_share_its_uses():
+    portals = frozenset({"gate"})
+    parts = [
+        Credential(kind, key, "ann", id=name, uses=2, portals=portals, counter="pass-cc")
+        for kind, key, name in ((QR, "cc", "pass-cc"), (CredentialKind.PLATE, "京A12345", "pass-cc-plate"))
+    ]
+    policy = compile_policy(
+        1,
+        [Holder("ann", frozenset({"keys"}), {})],
+        parts,
+        [Rule("keys", portals, ALWAYS)],
+        [PortalPolicy("gate", tuple(frozenset({one.kind}) for one in parts))],
+    )
+    presence, granted = EMPTY_PRESENCE, []
+    for one in (*parts, *parts):
+        asked = AccessRequest("gate", "camera", (Presented(one.kind, one.key),))
+        decision = decide(asked, policy, State(True, presence=presence), NOW)
+        presence = after_grant(presence, asked, decision, policy)
+        granted.append(decision.granted)
+    assert granted == [True, True, False, False]
+    both = AccessRequest("gate", "camera", tuple(Presented(one.kind, one.key) for one in parts))
+    assert after_grant(EMPTY_PRESENCE, both, GRANTED, policy).uses == {"pass-cc": Used(1)}, "shown together: one use"
+
+
+def test_what_cannot_be_counted_any_more_does_not_open(monkeypatch):
+    monkeypatch.setattr(presence_module, "MAX_COUNTED", 1)
+    policy = replace(POLICY, rules={("keys", "in"): (Rule("keys", frozenset({"in"}), ALWAYS),)})
+    policy = replace(policy, holders={**POLICY.holders, "ben": Holder("ben", frozenset({"keys"}), {})})
+    full = State(True, presence=Presence(uses={"card:26:3": Used(1)}))
+    assert decide(request("in", "26:3"), policy, full, NOW).granted, "it has its place"
+    assert decide(request("in", "26:4"), policy, full, NOW).reason is Reason.USED_UP
+    assert decide(request("in", "26:4"), policy, State(True), NOW).granted
+    assert decide(request("in", "26:1"), policy, full, NOW).granted, "without uses there is nothing to count"
 
 
 def test_expired_counts_go_and_others_stay():
     found = pruned(Presence(uses={"a": Used(1, 10), "b": Used(1, 11), "c": Used(1)}), 10)
     assert found.uses == {"b": Used(1, 11), "c": Used(1)}
+    assert pruned(found, 10) is found
 
 
 def test_a_full_memory_forgets_no_one_and_takes_no_more(monkeypatch):

@@ -71,9 +71,7 @@ def test_lost_numbers_are_covered_and_taken_back_when_they_turn_up(
     both_writer: EventWriter, both_reading: EventReading
 ) -> None:
     store(both_writer, frame(1, 2, 8))
-    outcome = store(both_writer, frame(1, epoch=LATER, data=OutboxLost(EPOCH, ((2, 5), (7, 7), (9, 8)), "disk")))
-    acks = {ack.epoch: ack for _, ack in outcome.acknowledgements}
-    assert (acks[EPOCH].stored_upto, acks[EPOCH].missing) == (5, ((6, 6),))
+    store(both_writer, frame(1, epoch=LATER, data=OutboxLost(EPOCH, ((2, 5), (7, 7), (9, 8)), "disk")))
     row = next(row for row in both_reading.coverage(incomplete=True) if row.epoch == EPOCH)
     assert (row.lost, row.lost_ranges, row.missing_ranges) == (4, ((3, 5), (7, 7)), ((6, 6),))
     outcome = store(both_writer, frame(4, 2))

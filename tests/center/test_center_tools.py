@@ -25,7 +25,7 @@ from center.contract.topics import GatewayName
 from center.egress.export import COLUMNS, guarded, write_csv
 from center.egress.ledger import DeadLetter, Ledger
 from center.egress.signature import secret_text, secrets_of
-from center.errors import AddressError
+from center.errors import AddressError, StoreError
 from center.store import retention
 from center.store.address_file import MAX_FAULTS, parse, read_file
 from center.store.addresses import Address, Book
@@ -92,13 +92,15 @@ def test_retention_says_what_would_go_then_removes_it(config: Path, path: Path, 
         True, 4, [1, 3], {"police": 4},
     )  # fmt: skip
     assert EventReading(path).search(Search(), limit=1, oldest_first=True)[0].seq == 1
-    said = run("retention", "--config", config)
+    with pytest.raises(StoreError, match="clock may be wrong"):
+        run("retention", "--config", config)
+    said = run("retention", "--config", config, "--trust-clock")
     assert "4 events received more than 30 days ago" in said
     assert "4 of them the webhook police had not reached" in said
     assert [event.seq for event in EventReading(path).newest()] == [9, 5]
     ((_, ack),) = store(writer, frame(2)).acknowledgements
     assert (ack.stored_upto, ack.missing) == (5, ((6, 8),)), "only the real gap is asked for"
-    assert json.loads(run("retention", "--config", config, "--json"))["events"] == 0
+    assert json.loads(run("retention", "--config", config, "--trust-clock", "--json"))["events"] == 0
 
 
 def test_retention_in_bounded_steps_leaves_a_record(path: Path, writer: EventWriter, monkeypatch) -> None:
@@ -106,7 +108,7 @@ def test_retention_in_bounded_steps_leaves_a_record(path: Path, writer: EventWri
     old = now_ms() - 40 * DAY_MS
     store(writer, frame(*range(1, 31)), now_ms=old)
     database = SqliteDatabase(path)
-    report = retention.remove(database, now_ms(), 30)
+    report = retention.remove(database, now_ms(), 30, trust_clock=True)
     assert report.events == 30
     with database.reading() as read:
         ((before, events, days),) = read.rows("SELECT before_ms, events, days FROM removal")

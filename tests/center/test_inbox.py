@@ -12,7 +12,7 @@ from runtime.mqtt import Arrived
 
 
 def message(number: int, size: int = 10) -> Message:
-    return Message(Arrived(f"topic/{number}", bytes(size), number, 1, False), 1)
+    return Message(Arrived(f"zhian/v1/east/garden/gw-{number % 9}/up/event", bytes(size), number, 1, False), 1)
 
 
 async def test_everything_arrives_in_order_and_wakes_who_waits() -> None:

@@ -1,7 +1,7 @@
 """No event names anybody: no plate, no name, no number of a card or telephone, no picture.
 
-The scan is over every example of the catalogue and over any value that a field's type lets through; tests/site runs the
-same scan (`found_in`) over what whole simulated days stored.
+The scan is over every example of the catalogue and over any value that a field's type lets through; every scenario that
+is run (zhian/scenario_runs.py) is scanned the same way, and fails where its events name somebody.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "contract"))  # events of every kind are shared with tests/contract
 from event_strategies import events
-from privacy_scan import found_in
 
 from center.contract.catalogue import CATALOGUE, AccessGranted, Event, GatewayStarted
 from center.contract.cloudevents import to_cloudevent
 from center.contract.examples import EXAMPLES
 from center.contract.frame import decode_frame, encode_frame
+from sim.privacy_scan import found_in
 from sim.scenario import listed, load
 
 EPOCH = "00112233445566aa"

@@ -5,14 +5,17 @@ The long one is `make chaos`; its ledger is in docs/durability.md.
 
 from __future__ import annotations
 
+import random
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from zhian import chaos, chaos_ledger
-from zhian.chaos_faults import FAULTS
+from zhian.chaos_faults import FAULTS, Campaign
 from zhian.chaos_ledger import Ledger
+from zhian.chaos_site import Part
 
 SHORT = {
     "kill -9 of a gateway": 3,
@@ -21,10 +24,12 @@ SHORT = {
     "kill -9 of everything": 1,
     "messages twice, torn, out of order": 1,
     "full disk at a gateway": 1,
+    "hung disk at a gateway": 1,
     "hostile gateway": 1,
     "a broker that acknowledges and drops": 1,
     "the broker loses its disk": 1,
     "the center loses its disk": 1,
+    "a gateway's database is put back": 1,
 }
 
 
@@ -82,6 +87,29 @@ def test_a_complete_ledger_balances(tmp_path: Path) -> None:
     ledger = counted(tmp_path, [opened(1, "pab-1"), opened(2, "pab-2"), lost(5, 3, 4)], made=5, confirmed=4)
     assert (ledger.made, ledger.stored, ledger.lost) == (5, 3, 2)
     assert ledger.balanced
+
+
+def test_a_loss_elsewhere_does_not_hide_that_a_confirmed_event_is_gone(tmp_path: Path) -> None:
+    """Number 2 of the run went between two that are there, and no number between them was reported lost."""
+    rows = [opened(1, "pab-1"), opened(2, "pab-3"), lost(5, 3, 4)]
+    assert counted(tmp_path, rows, made=5, confirmed=3).unconfirmed == 1
+    rows = [opened(1, "pab-1"), opened(3, "pab-3"), lost(4, 2, 2)]
+    (tmp_path / "second").mkdir()
+    assert counted(tmp_path / "second", rows, made=4, confirmed=3).unconfirmed == 0
+
+
+async def test_a_victim_that_is_down_is_waited_for_and_counted(tmp_path: Path) -> None:
+    part = Part("sleeper", [sys.executable, "-c", "import time; time.sleep(60)"], tmp_path / "log")
+    site = SimpleNamespace(gateways=[SimpleNamespace(name="gw-1"), SimpleNamespace(name="gw-2")])
+    campaign = Campaign(site, random.Random(1))  # repeatable, not secret
+    part.start()
+    try:
+        for _ in range(3):
+            await campaign.kill(part)
+    finally:
+        await part.stop()
+    assert campaign.kills == 3
+    assert {campaign.gateway().name for _ in range(2)} == {"gw-1", "gw-2"}, "victims in turn"
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
-from gateway.access.attempts import AttemptLimits
+from gateway.access.attempts import AttemptLimits, Attempts, Count
 from gateway.access.decide import INVALID_PASS_KEY
 from gateway.access.policy import Credential, Holder, PortalPolicy, Rule, Zone, compile_policy
 from gateway.access.schedule import ALWAYS
@@ -17,6 +18,7 @@ from gateway.model import (
     CredentialKind,
     InputChanged,
     KeysEntered,
+    PortalMode,
     Presented,
     PulseOutput,
     Signal,
@@ -213,3 +215,34 @@ async def test_presence_survives_a_restart_and_rubbish_is_forgotten(site, at, se
     assert site.judge.conditions.presence == before
     site.judge.restore_presence({"presence/zone/1": "rubbish"})
     assert site.judge.conditions.presence == before
+
+
+@pytest.mark.parametrize("why", ["fire", "emergency-open", "permitted"])
+async def test_a_locked_out_keypad_tells_nobody_denied_who_may_pass_anyway(site, at, settle, why):
+    control = at("court", points=("inner",))
+    at_keypad = "inner" if why == "permitted" else "node"
+    conditions = site.judge.conditions
+    count = Count(LIMITS.wrong, site.clock.ms, site.clock.ms + 60_000)
+    conditions.attempts = Attempts({f"point {device}": count for device in ("node", "inner")})
+    conditions.set_fire("court", why == "fire")
+    if why == "emergency-open":
+        conditions.set_mode("court", PortalMode.EMERGENCY_OPEN)
+    control.observe(KeysEntered(at_keypad, "0000#"))
+    await settle()
+    assert reasons(site) == [why]
+    assert Signal("denied") not in site.commands
+    assert set(conditions.attempts.counts) == {"point node", "point inner"}  # neither counted nor cleared
+
+
+async def test_a_phones_token_arrives_as_a_text(site, at, settle):
+    token = Credential(CredentialKind.BLE, "00ab" * 8, "lin")
+    policy = POLICY
+    pad = replace(policy.portals["pad"], accepts=(frozenset({CredentialKind.BLE}),))
+    credentials = {**policy.credentials, (token.kind, token.key): token}
+    site.judge.in_force.replace(replace(policy, credentials=credentials, portals={**policy.portals, "pad": pad}))
+    control = at("pad", points=("phone",))
+    for text in ("BLE:" + "00AB" * 8, "BLE:" + "ff" * 32, "BLE:00ab", "BLE:" + "00ab" * 8 + "\n"):
+        control.observe(TextScanned("phone", text))
+    await settle()
+    told = [(data.credential, data.reason) for data in site.recorded]
+    assert told == [("ble", "permitted"), ("ble", "unknown-credential"), ("qr", "invalid-pass"), ("qr", "invalid-pass")]

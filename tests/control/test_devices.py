@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from gateway.access.presence import Presence, Used
 from gateway.control.clock_watch import ClockWatch
 from gateway.control.devices import Devices
 from gateway.model import DeviceOffline, DeviceOnline, InputChanged, PowerChanged
@@ -71,7 +72,7 @@ async def test_fire_is_heard_at_once_and_not_through_a_queue(devices):
 class Clock:
     """A clock whose certainty a test sets."""
 
-    certain, cause, offset_ms, ms = True, "", 0, 0
+    certain, cause, offset_ms, ms, doubted = True, "", 0, 0, False
 
     def monotonic_ms(self) -> int:
         return self.ms
@@ -105,3 +106,16 @@ async def test_a_clock_that_is_wrong_from_the_start_is_an_event(site):
     clock.certain, clock.cause = False, "not-synchronised"
     await ClockWatch(site.judge, clock, site, lambda: None).look()
     assert site.facts == ["ClockLost"]
+
+
+async def test_only_a_certain_clock_forgets_the_uses_of_what_has_expired(site):
+    clock = Clock()
+    clock.certain = False
+    site.judge.become(Presence({}, {}, {"old": Used(1, site.clock.ms - 1), "new": Used(1, site.clock.ms + 1)}))
+    watch = ClockWatch(site.judge, clock, site, lambda: None)
+    await watch.look()
+    assert set(site.judge.conditions.presence.uses) == {"old", "new"}
+    clock.certain, clock.ms = True, 3_600_000
+    await watch.look()
+    assert set(site.judge.conditions.presence.uses) == {"new"}
+    assert [value for key, value in site.kept.items() if key.startswith("presence/uses/")] == [None]

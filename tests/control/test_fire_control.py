@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
+from gateway.access.presence import InZone, Presence, Used
 from gateway.control import fire as fire_module
 from gateway.control.door import DoorControl, DoorSettings
 from gateway.control.fire import FireControl
@@ -147,6 +149,125 @@ async def test_it_stays_released_until_it_is_reset_and_a_reset_waits_for_the_pan
     assert "desk" not in repr(house.site.recorded)
     with pytest.raises(OperationRefusedError, match="nothing to reset"):
         await house.fire.reset("desk")
+
+
+async def test_what_said_fire_and_then_went_silent_holds_the_reset_back_until_it_is_asked_or_overruled(house, settle):
+    house.fire.input_changed("node-lobby", "fire", True)
+    house.fire.panel_changed(True)
+    await settle()
+    assert house.site.kept["fire-active"] == '["node-lobby","panel"]'
+    house.fire.device_offline("node-lobby")
+    house.fire.panel_lost()
+    for overruled in (False, True):
+        house.fire.input_changed("node-garage", "fire", True)
+        with pytest.raises(OperationRefusedError, match=r"fire input of node-garage is active"):
+            await house.fire.reset("desk", overruled)
+        house.fire.input_changed("node-garage", "fire", False)
+    with pytest.raises(OperationRefusedError, match=r"node-lobby, panel said fire .*--although-unknown"):
+        await house.fire.reset("desk")
+    house.fire.panel_changed(False)  # its pin is back
+    with pytest.raises(OperationRefusedError, match=r": node-lobby said fire"):
+        await house.fire.reset("desk")
+    assert house.fire.released
+    await house.fire.reset("desk", although_unknown=True)
+    assert not house.fire.released
+    assert house.site.kept["fire-active"] is None
+    house.fire.device_online("node-lobby")
+    house.fire.input_changed("node-lobby", "fire", True)  # it still burns there
+    await settle()
+    assert house.fire.released
+
+
+async def test_a_device_that_comes_back_at_rest_holds_the_reset_back_no_longer(house, settle):
+    house.fire.input_changed("node-lobby", "fire", True)
+    house.fire.device_offline("node-lobby")
+    house.fire.device_online("node-lobby")
+    house.fire.input_changed("node-lobby", "fire", False)
+    await settle()
+    await house.fire.reset("desk")
+    assert not house.fire.released
+
+
+async def test_a_device_that_was_at_rest_when_it_went_silent_does_not_hold_the_reset_back(house, settle):
+    house.fire.panel_changed(True)
+    house.fire.device_offline("node-lobby")
+    house.fire.panel_changed(False)
+    house.fire.panel_lost()
+    house.wires.sent.clear()
+    await house.fire.reset("desk")
+    assert not house.fire.released
+
+
+async def test_a_restart_of_core_does_not_forget_who_said_fire(site, settle):
+    house = House(site)
+    house.fire.restore({"fire": "1", "fire-active": '["node-vault"]'})
+    task = asyncio.create_task(house.fire.run())
+    await settle()
+    with pytest.raises(OperationRefusedError, match="node-vault said fire"):
+        await house.fire.reset("desk")
+    house.fire.input_changed("node-vault", "fire", False)
+    await house.fire.reset("desk")
+    assert not house.fire.released
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_node_that_forgot_that_it_is_released_is_told_again(house, settle):
+    house.fire.panel_changed(True)
+    await settle()
+    house.fire.input_changed("node-lobby", "fire-latched", True)
+    house.wires.sent.clear()
+    house.fire.input_changed("node-lobby", "fire-latched", False)  # it restarted so quickly that it never was offline
+    await settle()
+    assert house.wires.fire_commands() == [("node-lobby", True)]
+    house.fire.panel_changed(False)
+    await house.fire.reset("desk")
+    house.wires.sent.clear()
+    house.fire.input_changed("node-lobby", "fire-latched", False)
+    await settle()
+    assert house.wires.fire_commands() == [], "after the reset that is how it should be"
+
+
+async def test_two_hundred_doors_lose_no_report(site, settle):
+    portals = {f"door-{n}": Arm() for n in range(200)}
+    wires = Wires()
+    control = FireControl(site.judge, wires, site, "gate-1", portals, {name: f"node-{name}" for name in portals})
+    task = asyncio.create_task(control.run())
+    await settle()
+    for name in portals:
+        control.input_changed(f"node-{name}", "fire", True)
+    for _ in range(20):
+        await settle()
+    assert control.loop.refused == 0
+    assert site.facts.count("PortalReleasedByFire") == 200
+    assert len(json.loads(site.kept["fire-active"])) == 200
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_reset_that_overtakes_the_record_of_the_fire_leaves_no_latch_behind(house, settle):
+    slow = asyncio.Event()
+    house.fire.loop.submit(slow.wait)
+    house.fire.panel_changed(True)
+    house.fire.panel_changed(False)
+    await settle()
+    await house.fire.reset("desk")
+    slow.set()
+    await settle()
+    assert "FireDetected" in house.site.facts
+    assert (house.site.kept["fire"], house.site.kept["fire-active"]) == (None, None)
+
+
+async def test_after_the_reset_nobody_is_in_a_zone_any_more(house, settle):
+    house.site.judge.become(Presence(zones={"lin": InZone("inside", 1)}, uses={"pass-1": Used(1)}))
+    house.fire.panel_changed(True)
+    house.fire.panel_changed(False)
+    await settle()
+    assert house.site.judge.conditions.presence.zones
+    await house.fire.reset("desk")
+    after = house.site.judge.conditions.presence
+    assert (dict(after.zones), dict(after.uses)) == ({}, {"pass-1": Used(1)})
+    assert "PresenceForgotten" not in house.site.facts, "the reset says it"
 
 
 async def test_a_node_that_was_away_at_the_reset_is_reset_later_and_its_latch_is_no_new_fire(

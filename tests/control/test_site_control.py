@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from gateway.access.presence import InZone, Presence, Used
 from gateway.access.schedule import Schedule, Span
 from gateway.control.door import DoorControl, DoorSettings
 from gateway.control.fire import FireControl
@@ -151,3 +152,79 @@ async def test_with_an_uncertain_clock_no_door_unlocks_by_schedule(whole, settle
     whole.control.look()
     await settle()
     assert whole.mode("lobby") is PortalMode.LOCKED
+
+
+def goes_to_noon(whole) -> None:
+    unlocks_at_noon(whole.site)
+    local = whole.site.clock.local()
+    whole.site.clock.ms += ((12 - local.hour) * 60 - local.minute) * 60_000
+    whole.control.look()
+
+
+def kept_of(whole) -> dict[str, str]:
+    return {key: value for key, value in whole.site.kept.items() if value is not None}
+
+
+async def test_a_door_locked_during_its_unlock_schedule_stays_locked_until_the_schedule_opens_again(whole, settle):
+    goes_to_noon(whole)
+    await whole.control.set_mode("lobby", PortalMode.LOCKED, "desk")
+    whole.site.clock.certain = False  # no hours are believed now, which is no edge
+    whole.control.look()
+    whole.site.clock.certain = True
+    whole.control.look()
+    stranger = CardRead("node-lobby", 26, (2 << 6).to_bytes(4, "big"))
+    whole.doors["lobby"].observe(stranger)
+    await settle()
+    assert whole.mode("lobby") is PortalMode.LOCKED
+    assert [data.reason for data in whole.site.recorded if hasattr(data, "point")] == ["unknown-credential"]
+    again = Whole(whole.site)
+    whole.site.judge.conditions.set_held("lobby", False)
+    again.control.restore(kept_of(whole))
+    assert again.mode("lobby") is PortalMode.LOCKED
+    whole.site.clock.ms += 3_600_000  # 13:00, it closes
+    whole.control.look()
+    await settle()
+    assert not kept_of(whole)
+    whole.site.clock.ms += 23 * 3_600_000
+    whole.control.look()
+    assert whole.mode("lobby") is PortalMode.UNLOCKED
+
+
+async def test_after_a_lockdown_the_schedule_holds_again_but_not_where_an_operator_has_locked(whole, settle):
+    goes_to_noon(whole)
+    await whole.control.begin_lockdown("desk")
+    whole.control.look()
+    await whole.control.end_lockdown("desk")
+    assert whole.mode("lobby") is PortalMode.UNLOCKED
+    await whole.control.begin_lockdown("desk")
+    await whole.control.set_mode("lobby", PortalMode.LOCKED, "desk")
+    await whole.control.end_lockdown("desk")
+    await settle()
+    assert whole.mode("lobby") is PortalMode.LOCKED
+    assert kept_of(whole) == {"mode/lobby": "locked"}
+
+
+async def test_a_portal_in_an_interlock_does_not_stay_unlocked(whole):
+    policy = whole.site.judge.policy
+    lobby = replace(policy.portals["lobby"], interlock=frozenset({"garage"}))
+    whole.site.judge.in_force.replace(replace(policy, portals={**policy.portals, "lobby": lobby}))
+    with pytest.raises(OperationRefusedError, match="cannot stay unlocked"):
+        await whole.control.set_mode("lobby", PortalMode.UNLOCKED, "desk")
+    assert whole.site.happened == []
+
+
+async def test_whoever_left_unseen_is_forgotten_by_an_operator_and_the_use_of_a_pass_is_not(whole):
+    yard = InZone("yard", 1)
+    whole.site.judge.become(Presence({"lin": yard, "wang": yard}, {}, {"pass-1": Used(1)}))
+    assert await whole.control.forget_presence("holder", "lin", "desk") == 1
+    assert set(whole.site.judge.conditions.presence.zones) == {"wang"}
+    assert any(key.startswith("presence/zone/") for key in whole.site.kept)
+    with pytest.raises(OperationRefusedError, match="nobody to forget"):
+        await whole.control.forget_presence("holder", "lin", "desk")
+    assert await whole.control.forget_presence("zone", "yard", "desk") == 1
+    assert [(data.what, data.count, data.zone) for data in whole.site.recorded] == [
+        ("holder", 1, None),
+        ("zone", 1, "yard"),
+    ]
+    assert "lin" not in repr(whole.site.recorded)
+    assert set(whole.site.judge.conditions.presence.uses) == {"pass-1"}

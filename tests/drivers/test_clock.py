@@ -141,6 +141,44 @@ def test_what_was_known_is_taken_up_after_a_restart_of_core_but_not_of_the_machi
     assert not rebooted.certain
 
 
+def test_the_day_of_doubt_goes_on_over_a_restart_of_core_but_not_of_the_machine(monkeypatch):
+    machine = Machine()
+    stored_ms = NOW + 10 * YEAR  # what a wrong server once said
+    clock = machine.clock(stored_ms)
+    assert (clock.certain, clock.doubted) == (False, True)
+    known = clock.known()
+    machine.passes(DOUBT_MS // 2)
+    again = machine.clock(stored_ms)
+    again.remember(known)
+    assert (again.certain, again.known()) == (False, known)
+    machine.passes(DOUBT_MS // 2)
+    third = machine.clock(stored_ms)
+    third.remember(known)
+    assert (third.certain, third.doubted, third.now_ms()) == (True, False, machine.wall_ms)
+    monkeypatch.setattr(kernel_time, "boot", lambda: "another-boot")
+    rebooted = machine.clock(stored_ms)
+    rebooted.remember(known)
+    assert not rebooted.certain
+
+
+def test_a_doubt_that_the_server_ends_by_going_away_begins_anew():
+    machine = Machine()
+    clock = machine.clock(NOW + 10 * YEAR)
+    assert clock.doubted
+    machine.synced = False
+    machine.passes(DOUBT_MS)
+    assert (clock.certain, clock.doubted, clock.known()) == (False, False, None)
+    machine.synced = True
+    assert not clock.certain
+
+
+def test_what_an_earlier_release_kept_can_be_read():
+    machine = Machine(synced=False)
+    clock = machine.clock()
+    clock.remember(f'{{"boot":"{kernel_time.boot()}","wall_ms":{NOW},"since_boot_ms":60000}}')
+    assert clock.certain
+
+
 def test_a_new_gateway_is_never_before_its_own_program():
     assert Machine(0, synced=False).clock(newest_stored_ms=0).now_ms() == EARLIEST_PLAUSIBLE_MS
 

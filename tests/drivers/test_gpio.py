@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from gpiozero import Device, DigitalOutputDevice
 from gpiozero.pins.mock import MockFactory
 
-from gateway.drivers.gpio import BarrierPins, BarrierWiring, InputWiring
+from gateway.drivers import gpio
+from gateway.drivers.gpio import BarrierPins, BarrierWiring, InputWiring, open_factory
+from gateway.errors import DriverError
 
 WIRING = BarrierWiring(
     raise_pin=17,
@@ -61,6 +64,53 @@ async def test_raise_is_a_pulse_that_lets_go_of_lower(gate):
     await pins.pulse_raise()
     assert (raising.state, lowering.state) == (1, 0)
     await until(lambda: raising.state == 0)
+
+
+class LgpioError(Exception):
+    """As lgpio.error: no OSError, and none of gpiozero's."""
+
+
+def failing(*_arguments, **_keywords):
+    raise LgpioError("GPIO busy")
+
+
+async def test_a_library_that_raises_a_bare_exception_costs_one_barrier_and_not_the_program(monkeypatch):
+    factory = MockFactory()
+    monkeypatch.setattr(factory, "pin", failing)
+    with pytest.raises(DriverError, match="barrier 'gate': a pin cannot be used"):
+        await BarrierPins("gate", WIRING, factory, lambda name, active: None).open()
+    monkeypatch.setattr(Device, "_default_pin_factory", failing)
+    with pytest.raises(DriverError, match="no pin factory works"):
+        open_factory(None)
+
+
+async def test_a_pulse_that_cannot_be_ended_is_ended_as_soon_as_the_pin_works_again(gate, monkeypatch):
+    pins, factory, _ = gate
+    monkeypatch.setattr(gpio, "AGAIN_S", 0.01)
+    raising, real = factory.pin("GPIO17"), DigitalOutputDevice.off
+    await pins.pulse_raise()
+    tries = []
+
+    def off(device):
+        tries.append(device)
+        if len(tries) < 3:
+            failing()
+        real(device)
+
+    monkeypatch.setattr(DigitalOutputDevice, "off", off)
+    await until(lambda: raising.state == 0)
+    assert len(tries) == 3
+
+
+async def test_a_broken_pin_does_not_keep_the_program_from_ending(monkeypatch):
+    pins = BarrierPins("gate", WIRING, MockFactory(), lambda name, active: None)
+    await pins.open()
+    tries = []
+    monkeypatch.setattr(pins, "_end_raise", lambda: (tries.append(1), failing()))
+    await pins.pulse_raise()
+    await until(lambda: tries)
+    async with asyncio.timeout(5):
+        await pins.close()
 
 
 async def test_stopping_within_the_pulse_leaves_nothing_on():

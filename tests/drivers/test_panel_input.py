@@ -21,8 +21,9 @@ async def follow():
         factories.append(factory)
         pin = factory.pin(5)
         (pin.drive_high if at_start else pin.drive_low)()
-        told: list[bool] = []
-        tasks.append(asyncio.create_task(PanelInput(5, active_level, factory, told.append).run()))
+        told: list[bool | None] = []  # None: lost
+        panel = PanelInput(5, active_level, factory, told.append, lambda: told.append(None))
+        tasks.append(asyncio.create_task(panel.run()))
         return pin, told
 
     yield start
@@ -40,11 +41,20 @@ async def until(condition) -> None:
 @pytest.mark.parametrize("active_level", [0, 1])
 async def test_both_polarities(follow, active_level):
     pin, told = follow(active_level, 1 - active_level)
-    await until(lambda: pin.pull == "up" and pin.when_changed is not None)
+    await until(lambda: told)  # the level at start, whichever it is: the mock pin follows its pull-up
+    assert pin.pull == "up"
+    (pin.drive_low if active_level else pin.drive_high)()
+    await until(lambda: told[-1] is False)
+    told.clear()
     (pin.drive_high if active_level else pin.drive_low)()
     await until(lambda: told == [True])
     (pin.drive_low if active_level else pin.drive_high)()
     await until(lambda: told == [True, False])
+
+
+async def test_a_panel_at_rest_is_told_at_start_too(follow):
+    _, told = follow(0, 1)
+    await until(lambda: told == [False])
 
 
 async def test_a_panel_that_signals_at_start_is_heard(follow):
@@ -52,7 +62,34 @@ async def test_a_panel_that_signals_at_start_is_heard(follow):
     await until(lambda: told == [True])
 
 
-async def test_a_pin_that_cannot_be_used_is_tried_again(monkeypatch):
+class LgpioError(Exception):
+    """As lgpio.error: no OSError, and none of gpiozero's."""
+
+
+@pytest.mark.parametrize("error", [OSError, LgpioError])
+async def test_a_pin_that_fails_is_lost_once_and_told_again_when_it_is_back(monkeypatch, follow, error):
+    for name in ("LOOK_S", "AGAIN_S"):
+        monkeypatch.setattr(panel_input, name, 0.01)
+    pin, told = follow(1, 1)
+    await until(lambda: told == [True])
+    broken, tries = True, []
+
+    def read(_pin):
+        if broken:
+            tries.append(1)
+            raise error("unknown handle")
+        return 1
+
+    monkeypatch.setattr(type(pin), "_get_state", read)
+    monkeypatch.setattr(type(pin), "state", property(read))
+    await until(lambda: len(tries) > 5)
+    assert told == [True, None]
+    broken = False
+    await until(lambda: told == [True, None, True])
+
+
+@pytest.mark.parametrize("error", [OSError, LgpioError])
+async def test_a_pin_that_cannot_be_used_is_tried_again(monkeypatch, error):
     monkeypatch.setattr(panel_input, "AGAIN_S", 0.01)
     factory, told = MockFactory(), []
     blocker = factory.pin(5)
@@ -62,13 +99,13 @@ async def test_a_pin_that_cannot_be_used_is_tried_again(monkeypatch):
     def pin(number):
         tries.append(number)
         if len(tries) < 3:
-            raise OSError("busy")
+            raise error("busy")
         return real(number)
 
     factory.pin = pin
-    task = asyncio.create_task(PanelInput(5, 1, factory, told.append).run())
+    task = asyncio.create_task(PanelInput(5, 1, factory, told.append, lambda: told.append(None)).run())
     try:
-        await until(lambda: told == [True])
+        await until(lambda: told == [None, True])
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

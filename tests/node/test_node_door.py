@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from firmware.node.door import CONTACT_STABLE_MS, MAX_PULSE_MS, REX_RELEASE_MS, REX_STABLE_MS, DoorNode
+from firmware.node.door import CONTACT_STABLE_MS, MAINS_STABLE_MS, MAX_PULSE_MS, REX_RELEASE_MS, REX_STABLE_MS, DoorNode
 from firmware.node.events import CAPACITY, STALE_MS, EventQueue
 from firmware.wire import codes
 from firmware.wire.commands import Buzzer, Led, Output
@@ -128,6 +128,43 @@ def test_request_to_exit_releases_the_lock_without_a_panel() -> None:
     assert told(door, 200) == [Inputs((False, True, False, False))]
     door.tick(100 + REX_STABLE_MS + REX_RELEASE_MS)
     assert door.effects() == [("relay", 0)], "a stuck button does not keep the door open"
+
+
+def test_no_command_ends_the_release_of_somebody_who_leaves() -> None:
+    door = at_rest()
+    door.level("rex", 0, 100)
+    door.tick(100 + REX_STABLE_MS)
+    end_ms = 100 + REX_STABLE_MS + REX_RELEASE_MS
+    assert release(door, 10, 300) == 0
+    assert door.output([Output(0, codes.OUT_OFF)], 400) == 0
+    assert door.output_states().states == (True, False)
+    assert door.due_ms() == end_ms
+    door.tick(end_ms - 1)
+    assert door.effects() == [("relay", 1)]
+    door.tick(end_ms)
+    assert door.effects() == [("relay", 0)]
+
+
+def test_a_grant_outlasts_the_release_of_somebody_who_leaves() -> None:
+    door = at_rest()
+    door.level("rex", 0, 100)
+    door.tick(100 + REX_STABLE_MS)
+    release(door, 100, 200)
+    door.tick(10_199)
+    assert door.effects() == [("relay", 1)]
+    door.tick(10_200)
+    assert door.effects() == [("relay", 0)]
+
+
+def test_the_supply_is_local_status_after_a_dip_has_become_a_failure() -> None:
+    door = DoorNode(mains_contact=True)
+    assert door.level("mains", 0, 0)
+    assert told(door, 0) == []
+    door.level("mains", 1, 1000)
+    door.tick(1000 + MAINS_STABLE_MS - 1)
+    assert door.local_status() == LocalStatus(False, False)
+    door.tick(1000 + MAINS_STABLE_MS)
+    assert told(door, 2100) == [LocalStatus(False, True)]
 
 
 def test_tamper_is_local_status() -> None:

@@ -159,6 +159,20 @@ def test_an_event_survives_a_lost_session() -> None:
     assert panel.ask(codes.POLL)[0] == codes.ACK
 
 
+def test_states_of_an_earlier_session_are_told_as_they_are_now() -> None:
+    panel = secured()
+    panel.door.card(26, CARD, 0)
+    for level, now_ms in ((1, 0), (0, 100)):  # the door was opened and closed
+        panel.door.level("contact", level, now_ms)
+        panel.door.tick(now_ms + 50)
+    assert len(panel.door.events) == 3
+    panel.handshake()
+    assert panel.ask(codes.POLL)[0] == codes.RAW, "a card keeps its place"
+    assert panel.ask(codes.POLL) == (codes.ISTATR, b"\0\0\0\0")
+    assert panel.ask(codes.POLL) == (codes.LSTATR, b"\0\0")
+    assert panel.ask(codes.POLL) == (codes.ACK, b"")
+
+
 def test_a_wrong_key_gets_no_session() -> None:
     panel = Panel(key=bytes(16))
     assert panel.handshake() == b"\xff"

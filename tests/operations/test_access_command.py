@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
+from test_operations import FakeDesk, FakeSite
 from typer.testing import CliRunner
 
+from gateway import config as configuration
+from gateway.access.policy import Zone
+from gateway.drivers.local_socket import LocalSocket
+from gateway.drivers.operations_link import OperationsLink
+from gateway.operations.messages import MAX_LINE_BYTES
+from gateway.operations.operations import Operations
 from runtime.errors import UserError
 from zhian import moments
 from zhian.access import app
@@ -142,3 +151,50 @@ def test_moments_as_people_say_them(text, means):
 def test_an_unclear_moment_is_one_sentence(text):
     with pytest.raises(UserError, match="expected a moment such as"):
         moments.parse(text, NOW)
+
+
+def test_an_import_says_what_it_kept_revoked(site):
+    file = site / "policy.toml"
+    zhian(site, "import", str(file))
+    file.write_text(POLICY.replace('key = "26:1"', 'key = "26:1"\nrevoked = true'), "utf-8")
+    assert "revoked all the same" not in zhian(site, "import", str(file))[1]
+    file.write_text(POLICY.replace("version = 1", "version = 2"), "utf-8")
+    told = json.loads(zhian(site, "import", str(file), "--json")[1])["findings"]
+    assert (
+        "revoked all the same: 'lin card:26:1'; zhian access restore HOLDER CREDENTIAL takes a revocation back" in told
+    )
+    assert "revoked = true" in zhian(site, "export")[1]
+
+
+@pytest.mark.parametrize("options", [(), ("--holder", "lin", "--all"), ("--zone", "yard", "--holder", "lin")])
+def test_forget_wants_exactly_one_whom(site, options):
+    assert "expected one of --holder, --zone and --all" in zhian(site, "forget", *options)[2]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--holder", "lin"), ("forget", "holder", "lin", "chen")),
+        (("--zone", "yard"), ("forget", "zone", "yard", "chen")),
+        (("--all",), ("forget", "all", "", "chen")),
+    ],
+)
+async def test_forget_asks_the_running_core(site, options, told):
+    here = FakeSite()
+    desk = FakeDesk(site / "run")
+    desk.policy = replace(desk.policy, zones={"yard": Zone("yard", "hard")})
+    operations = Operations({}, lambda: None, here, desk)  # type: ignore[arg-type,return-value]
+    config = configuration.read(site / "gateway.toml")
+    path = configuration.operations_socket(site / "gateway.toml", config)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    listening = asyncio.Event()
+    task = asyncio.create_task(LocalSocket(path, OperationsLink(operations).serve, MAX_LINE_BYTES).run(listening))
+    await listening.wait()
+    try:
+        code, said, error = await asyncio.to_thread(zhian, site, "forget", *options, "--operator", "chen")
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert (code, error) == (0, "")
+    assert said == "forgotten: 3 of the people, visitors and cars that were in a zone\n"
+    assert here.told == [told]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import tempfile
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import msgspec
 import pytest
 
 from gateway.access.decide import State
-from gateway.access.policy import Credential, Holder, Policy, PortalPolicy, Rule, compile_policy
+from gateway.access.policy import Credential, Holder, Policy, PortalPolicy, Rule, Zone, compile_policy
 from gateway.access.presence import Presence, Used
 from gateway.access.schedule import ALWAYS, Schedule, Span
 from gateway.drivers.local_socket import LocalSocket
@@ -74,8 +75,12 @@ class FakeSite:
     async def end_lockdown(self, operator) -> None:
         await self._do("release", operator)
 
-    async def reset_fire(self, operator) -> None:
-        await self._do("reset-fire", operator)
+    async def reset_fire(self, operator, although_unknown=False) -> None:
+        await self._do("reset-fire-although-unknown" if although_unknown else "reset-fire", operator)
+
+    async def forget_presence(self, what, name, operator) -> int:
+        await self._do("forget", what, name, operator)
+        return 3
 
     async def override(self, operator) -> None:
         await self._do("open", operator)
@@ -97,7 +102,8 @@ class FakeDesk:
     def __init__(self, incoming: Path) -> None:
         self.told: list[tuple] = []
         self.incoming = incoming
-        self.policy: Policy | None = policy()
+        self.policy = policy()
+        self.before: Policy | None = self.policy
 
     async def replace(self, upload, base, operator, imported=None) -> int:
         self.told.append(("replace", (self.incoming / upload).read_bytes(), base, operator))
@@ -119,7 +125,7 @@ class FakeDesk:
         return Issued()
 
     async def at(self, at_ms) -> Policy | None:
-        return self.policy
+        return self.before
 
 
 @contextlib.asynccontextmanager
@@ -146,6 +152,7 @@ async def test_each_operation_names_its_operator_and_arrives():
         await client.begin_lockdown("chen")
         await client.end_lockdown("chen")
         await client.reset_fire("chen")
+        await client.reset_fire("chen", although_unknown=True)
         assert await client.revoke_credential("lin", "blue", "chen") == 4
         assert await client.undo_policy(None, "chen") == 4
         assert await client.replace_policy(b"{}", 3, "chen") == 4
@@ -155,6 +162,7 @@ async def test_each_operation_names_its_operator_and_arrives():
         ("lockdown", "chen"),
         ("release", "chen"),
         ("reset-fire", "chen"),
+        ("reset-fire-although-unknown", "chen"),
     ]
     assert desk.told == [("revoke", "lin", "blue", "chen"), ("undo", None, "chen"), ("replace", b"{}", 3, "chen")]
 
@@ -311,6 +319,64 @@ async def test_a_wrong_question_is_one_sentence(options, says):
 
 async def test_a_moment_before_all_versions_is_said():
     async with serving() as (client, _, desk):
-        desk.policy = None
-        with pytest.raises(OperationRefusedError, match="no version of the policy is kept from 2026-11-22 15:00"):
-            await client.explain("lobby", SUNDAY)
+        desk.before = None
+        with pytest.raises(OperationRefusedError, match="no version of the policy is kept from 2026-11-22 14:59"):
+            await client.explain("lobby", SUNDAY - timedelta(minutes=1))
+
+
+@pytest.mark.parametrize("at", [None, SUNDAY, SUNDAY + timedelta(days=2)])
+async def test_from_now_on_it_is_the_policy_in_force_that_answers(at):
+    """One made while the clock was ahead is in force all the same: the door decides by it."""
+    async with serving() as (client, _, desk):
+        desk.before = None
+        assert (await client.explain("lobby", at)).policy_version == 3
+
+
+@pytest.mark.parametrize("year", [1, 1999, 2100, 9999])
+async def test_a_moment_that_no_clock_shows_is_one_sentence(year):
+    far = datetime(year, 1, 1, tzinfo=timezone(timedelta(hours=12 if year < 2000 else -12)))
+    async with serving() as (client, _, desk):
+        asked = {"holder": "lin", "portals": ("lobby",), "operator": "chen"}
+        for call in (
+            client.explain("lobby", far),
+            client.add_visitor_pass(AddVisitorPass(valid_from=far, valid_until=SUNDAY, **asked)),
+            client.add_visitor_pass(AddVisitorPass(valid_from=SUNDAY, valid_until=far, **asked)),
+        ):
+            with pytest.raises(OperationRefusedError, match="expected a time from 2000 until 2100, got"):
+                await call
+    assert desk.told == []
+
+
+# --- forgetting where people are, and modes in which nobody could enter --------------------------------------------
+
+
+@pytest.mark.parametrize(("what", "name"), [("holder", "lin"), ("zone", "yard"), ("all", "")])
+async def test_forgetting_where_people_are_says_how_many(what, name):
+    async with serving() as (client, site, desk):
+        desk.policy = replace(desk.policy, zones={"yard": Zone("yard", "hard")})
+        assert await client.forget_presence(what, name, "chen") == 3
+    assert site.told == [("forget", what, name, "chen")]
+
+
+@pytest.mark.parametrize(
+    ("what", "name", "says"),
+    [
+        ("all", "lin", "name a holder, or a zone, or all; nothing was changed"),
+        ("holder", "", "name a holder, or a zone, or all; nothing was changed"),
+        ("zone", "roof", "there is no zone 'roof'; the policy has none"),
+    ],
+)
+async def test_forgetting_without_a_clear_whom_is_refused(what, name, says):
+    async with serving() as (client, site, _):
+        with pytest.raises(OperationRefusedError, match=says):
+            await client.forget_presence(what, name, "chen")
+    assert site.told == []
+
+
+async def test_a_mode_in_which_nobody_could_enter_is_refused():
+    async with serving() as (client, site, desk):
+        desk.policy = replace(desk.policy, portals={"lobby": PortalPolicy("lobby", (frozenset({QR}),))})
+        with pytest.raises(OperationRefusedError, match="portal 'lobby' accepts no card, so nobody could enter"):
+            await client.set_portal_mode("lobby", PortalMode.CARD_AND_PIN, "chen")
+        await client.set_portal_mode("lobby", PortalMode.LOCKDOWN, "chen")
+    assert [told[2] for told in site.told] == [PortalMode.LOCKDOWN]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import secrets
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -18,10 +19,22 @@ from gateway.drivers.osdp.device import LOST_AFTER_S, Device, OsdpDevice
 from gateway.drivers.osdp.order import Order
 from gateway.drivers.osdp.requests import requests_for
 from gateway.errors import DriverError
-from gateway.model import CardRead, DeviceOffline, DeviceOnline, InputChanged, Observation, PulseOutput, Signal
+from gateway.model import (
+    CardRead,
+    DeviceOffline,
+    DeviceOnline,
+    FireRelease,
+    InputChanged,
+    Observation,
+    PowerChanged,
+    PulseOutput,
+    Signal,
+)
 
 KEY = bytes(range(16))
+INPUTS = {0: "contact", 1: "rex"}
 OUTPUTS = {"lock": 0}
+WITH_FIRE = {"inputs": {**INPUTS, 2: "fire", 3: "fire-latched"}, "outputs": {**OUTPUTS, "fire": 1}}
 TIMEOUT_S = 0.06
 EXCHANGE_S = 0.008
 
@@ -29,9 +42,18 @@ EXCHANGE_S = 0.008
 class Line:
     """A device and a node joined by a line that drops or damages frames; time passes only here."""
 
-    def __init__(self, seed: int = 0, damage: float = 0.0, key: bytes = KEY) -> None:
-        self.device = Device(OsdpDevice("r0", 5, KEY, {0: "contact", 1: "rex"}, OUTPUTS), secrets.token_bytes, 0.01)
+    def __init__(
+        self,
+        seed: int = 0,
+        damage: float = 0.0,
+        key: bytes = KEY,
+        node: Callable[[], DoorNode] = DoorNode,
+        inputs: dict[int, str] | None = None,
+        outputs: dict[str, int] | None = None,
+    ) -> None:
+        self.device = Device(OsdpDevice("r0", 5, KEY, inputs or INPUTS, outputs or OUTPUTS), secrets.token_bytes, 0.01)
         self.key = key
+        self.node = node
         self.damage = damage
         self.now_s = 0.0
         self.seen: list[Observation] = []
@@ -40,7 +62,7 @@ class Line:
         self.power_on()
 
     def power_on(self) -> None:
-        self.door = DoorNode()
+        self.door = self.node()
         identity = Identity(b"\x02\x5a\x41", 1, 1, 1001, (0, 1, 0))
         self.pd = Peripheral(5, self.key, aes, secrets.token_bytes, identity, self.door)
         self.powered = True
@@ -102,6 +124,7 @@ def test_a_device_comes_online_once_and_tells_its_inputs_once() -> None:
         InputChanged("r0", "contact", False),
         InputChanged("r0", "rex", False),
         InputChanged("r0", "tamper", False),
+        PowerChanged("r0", on_battery=False),
     ]
 
 
@@ -198,6 +221,80 @@ def test_an_absent_device_costs_ever_fewer_turns() -> None:
         line.turn()
         turns += 1
     assert turns <= 40
+
+
+def fire_node() -> DoorNode:
+    door = DoorNode(fire_loop=True)
+    door.level("fire", 0, 0)
+    return door
+
+
+def of_fire(line: Line) -> list[tuple[str, bool]]:
+    return [(o.name, o.active) for o in line.of(InputChanged) if o.name.startswith("fire")]  # type: ignore[attr-defined]
+
+
+def alarm(line: Line, at_ms: int, for_ms: int) -> None:
+    """The panel's contact opens and closes again while nobody turns the line."""
+    for level, now_ms in ((1, at_ms), (0, at_ms + for_ms)):
+        line.door.level("fire", level, now_ms)
+        line.door.tick(now_ms + 100)
+
+
+@pytest.mark.parametrize("away_s", [3.0, 12.0])
+def test_a_fire_that_was_over_before_the_bus_came_back_is_not_told_as_one(away_s: float) -> None:
+    line = online(Line(node=fire_node, **WITH_FIRE))
+    line.powered = False  # the bus is cut; the node lives on
+    alarm(line, line.now_ms + 100, 500)
+    line.run(away_s)
+    assert line.device.online is False
+    line.seen.clear()
+    line.powered = True
+    line.run(15)
+    assert line.device.online
+    assert of_fire(line) == [("fire", False), ("fire-latched", True)], "how it is, each once"
+
+
+def test_a_fire_that_begins_while_the_bus_is_cut_is_told_when_it_is_back() -> None:
+    line = online(Line(node=fire_node, **WITH_FIRE))
+    line.powered = False
+    line.door.level("fire", 1, line.now_ms)
+    line.run(3)
+    line.seen.clear()
+    line.powered = True
+    line.run(5)
+    assert of_fire(line) == [("fire", True), ("fire-latched", True)]
+
+
+def test_a_fire_within_a_session_is_told_in_full_however_short() -> None:
+    line = online(Line(node=fire_node, **WITH_FIRE))
+    line.seen.clear()
+    alarm(line, line.now_ms, 150)
+    line.run(1)
+    assert of_fire(line) == [("fire", True), ("fire-latched", True), ("fire", False)]
+
+
+async def test_a_node_that_forgot_its_release_by_a_quick_restart_says_so() -> None:
+    line = online(Line(node=fire_node, **WITH_FIRE))
+    order = Order(requests_for([FireRelease(True)], "r0", WITH_FIRE["outputs"]), line.now_s)
+    line.device.give(order)
+    while not order.over:
+        line.turn()
+    line.power_on()  # before it has told that it is latched; its board could not keep it
+    line.seen.clear()
+    line.run(2)
+    assert line.of(DeviceOffline) == []
+    assert of_fire(line) == [("fire", False), ("fire-latched", False)]
+
+
+def test_a_device_without_mains_says_so_once_each_way() -> None:
+    line = online(Line(node=lambda: DoorNode(mains_contact=True)))
+    line.door.level("mains", 0, line.now_ms)
+    line.run(2)
+    line.seen.clear()
+    for level in (1, 0):
+        line.door.level("mains", level, line.now_ms)
+        line.run(3)
+    assert line.seen == [PowerChanged("r0", on_battery=True), PowerChanged("r0", on_battery=False)]
 
 
 async def test_commands_are_acknowledged_in_order() -> None:

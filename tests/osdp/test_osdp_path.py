@@ -16,7 +16,7 @@ from firmware.wire.commands import Output
 from gateway.drivers.osdp import OsdpBus, OsdpDevice
 from gateway.drivers.osdp.line import LineGoneError, open_line
 from gateway.errors import DriverError
-from gateway.model import CardRead, DeviceOnline, InputChanged, KeysEntered, PulseOutput, Signal
+from gateway.model import CardRead, DeviceOnline, InputChanged, KeysEntered, PowerChanged, PulseOutput, Signal
 
 
 async def test_a_card_is_reported_and_the_lock_released_and_locked_again(tmp_path: Path) -> None:
@@ -231,6 +231,19 @@ async def test_the_pins_come_back(tmp_path: Path) -> None:
         assert b.transitions() == ["online"]
 
 
+async def test_a_node_with_a_mains_contact_tells_of_its_battery(tmp_path: Path) -> None:
+    async with bench(tmp_path, start=False) as b:
+        node, pins = b.nodes[0], b.pins[0]
+        node.file.write_text(json.dumps(json.loads(node.file.read_text()) | {"mains_contact": True}))
+        pins.levels["mains"] = 0
+        await node.start()
+        b.panel()
+        await b.online()
+        pins.edge("mains", 1)
+        await until(lambda: PowerChanged("r0", on_battery=True) in b.seen, "on battery")
+        assert PowerChanged("r0", on_battery=False) in b.seen
+
+
 async def test_the_node_ends_on_sigterm(tmp_path: Path) -> None:
     async with bench(tmp_path) as b:
         assert await b.nodes[0].stop() == -15
@@ -347,4 +360,4 @@ async def test_inputs_are_told_in_order_of_time(tmp_path: Path) -> None:
             b.pins[0].edge("contact", (n + 1) % 2)
             await until(lambda n=n: len(b.inputs("contact")) == n + 2, "the change")
         assert b.inputs("contact") == [False, True, False, True, False, True, False]
-        assert all(isinstance(o, InputChanged | DeviceOnline) for o in b.seen)
+        assert all(isinstance(o, InputChanged | PowerChanged | DeviceOnline) for o in b.seen)

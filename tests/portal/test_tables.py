@@ -314,11 +314,23 @@ def test_a_blocked_turnstile_lets_no_more_through_than_were_granted(steps):
         now_ms += after_ms
         if event is T.FREED:
             continue
-        granted += event in (T.GRANT_IN, T.GRANT_OUT) and (arms.state is TS.BLOCKED or arms.room)
+        way = {T.GRANT_IN: TS.ENTERING, T.GRANT_OUT: TS.LEAVING}.get(event)
+        granted += way is not None and (arms.state is TS.BLOCKED or arms.room(way))
         arms, report = t.step(arms, event, 6_000, now_ms)
         passed += report is TR.PASSED
         assert passed <= granted
         assert sum(arms.enabled()) <= 1
+
+
+def test_who_waits_to_come_in_takes_no_room_from_who_leaves_and_waits_no_longer_in_a_lockdown():
+    arms = t.Turnstile()
+    for _ in range(1 + t.MAX_WAITING):
+        arms, _ = t.step(arms, T.GRANT_IN, 1_000, 0)
+    assert not arms.room(TS.ENTERING)
+    assert arms.room(TS.LEAVING)
+    arms, _ = t.step(arms, T.GRANT_OUT, 1_000, 0)
+    arms = t.without_waiting_in(arms)
+    assert (arms.state, arms.waiting) == (TS.ENTERING, (TS.LEAVING,))
 
 
 # --- lift ------------------------------------------------------------------------------------------------------------

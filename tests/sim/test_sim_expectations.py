@@ -154,6 +154,12 @@ def test_an_unknown_sentence_names_the_known_ones() -> None:
         (FACTS, [*EVENTS[:3], EVENTS[2]], "4 made, 3 at the center"),
         (FACTS[:-1], EVENTS, "nobody counted"),
         ([fact(0, "site.counted", "gateway", made=0, stored=0)], [], "0 made, 0 at the center"),
+        ([fact(0, "site.counted", "gateway", made=3, stored=4)], EVENTS, "3 made, 4 at the center"),
+        (
+            [fact(0, "site.counted", "gateway", made=4, stored=4, lost=1, unknown=1)],
+            EVENTS,
+            "1 of those made are not there, 1 of those there were not made here",
+        ),
     ],
 )
 def test_what_did_not_arrive_is_seen(facts: list[dict[str, Any]], events: list[dict[str, Any]], seen: str) -> None:

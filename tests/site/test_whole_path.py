@@ -18,12 +18,10 @@ from gateway.errors import GatewayError
 from gateway.operations.client import OperationsClient
 from gateway.store.reading import JournalReading
 from runtime.errors import UserError
+from sim.privacy_scan import found_in
 from sim.scenario import listed, load
 from zhian import site_files
 from zhian.community import Community, free_port, stored_events
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "center"))  # one scan for examples and for whole days
-from privacy_scan import found_in
 
 pytestmark = [pytest.mark.site, pytest.mark.timeout(180)]
 AT_A_TIME = 3

@@ -13,8 +13,9 @@ from test_journal import StillClock, granted, open_journal
 from center.contract import catalogue
 from gateway.errors import StoreError
 from gateway.ports import NewEntry
-from gateway.store import database
+from gateway.store import database, healing
 from gateway.store import journal as journal_module
+from gateway.store import journal_disk
 from gateway.store.memory_ring import MAX_EARLY, MemoryRing, MemoryRow
 from gateway.store.reserve import Reserve
 
@@ -24,8 +25,8 @@ REFUSALS = [sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """The same waits, shorter."""
-    monkeypatch.setattr(journal_module, "PROBE_MIN_S", 0.02)
-    monkeypatch.setattr(journal_module, "PROBE_MAX_S", 0.1)
+    monkeypatch.setattr(healing, "PROBE_MIN_S", 0.02)
+    monkeypatch.setattr(healing, "PROBE_MAX_S", 0.1)
     monkeypatch.setattr(journal_module, "STALL_S", 0.2)
     monkeypatch.setattr(journal_module, "SAY_STALL_S", 0.4)
 
@@ -355,6 +356,97 @@ async def test_a_full_disk_is_given_the_reserve_first(tmp_path):
 
 def journal_with(connection, file, reserve):
     return journal_module.Journal(connection, StillClock(), file, reserve=reserve)
+
+
+async def test_an_end_while_the_disk_stores_what_waited_stores_it_once(tmp_path):
+    """SIGTERM in the very moment: cut off, the commit went on in its thread, and the same was stored again."""
+    file = tmp_path / "j.sqlite"
+    journal, disk = moody(file)
+    disk.refuses = sqlite3.SQLITE_FULL
+    await journal.record([closed(1), forced(), closed(2)], late_ok=True)
+    disk.inserting.clear()
+    disk.inserts.clear()
+    disk.refuses = None
+    await until(disk.inserting.is_set, "healing has begun to store")
+    closing = asyncio.create_task(journal.close())
+    await asyncio.sleep(0)  # it has begun
+    asyncio.get_running_loop().call_later(0.1, disk.inserts.set)
+    await closing
+    again = open_journal(file)
+    stored = types(await everything(again))
+    assert sorted(stored) == ["portal.closed", "portal.closed", "portal.forced", "storage.broken", "storage.healed"]
+    assert again.ended_cleanly
+    await again.close()
+
+
+async def test_alarms_leave_while_the_disk_hangs_and_their_acknowledgements_wait_for_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(journal_disk, "ANSWER_S", 0.1)
+    file = tmp_path / "j.sqlite"
+    journal, disk = moody(file)
+    await journal.record([closed(1)])
+    disk.answers.clear()
+    await journal.record([closed(2)], late_ok=True)
+    await until(lambda: journal.broken == "stalled", "the disk hangs")
+    await journal.record([forced("first")], late_ok=True)
+    async with asyncio.timeout(1):
+        ((epoch, events),) = journal.early()
+        assert [e.data.portal for e in events] == ["first"]
+        await journal.acknowledge_early(epoch, 1)
+        await journal.record([forced("second")], late_ok=True)
+        ((_, events),) = journal.early()
+        assert [e.data.portal for e in events] == ["second"]
+        with pytest.raises(StoreError):
+            await journal.read(1, 1, 1)
+        with pytest.raises(StoreError):
+            await journal.report_lost([(1, 1)], "gone")
+    disk.answers.set()
+    await until(lambda: journal.ok, "healed")
+    await journal.close()
+    again = open_journal(file)
+    assert [[e.data.portal for e in left] for _, left in again.early()] == [["second"]]
+    await again.close()
+
+
+async def test_a_question_to_a_disk_that_hangs_is_given_up_and_not_asked_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(journal_disk, "ANSWER_S", 0.05)
+    journal, disk = moody(tmp_path / "j.sqlite")
+    await journal.record([closed(1)])
+    disk.answers.clear()
+    under_way = asyncio.create_task(journal.report_lost([(1, 1)], "gone"))
+    holding = journal._disk.call(disk.answers.wait, 10)
+    with pytest.raises(StoreError, match="does not answer"):
+        await journal.read(1, 1, 1)
+    tried = journal._disk._writer._jobs.qsize()
+    for _ in range(20):
+        with pytest.raises(StoreError, match="does not answer"):
+            await journal.read(1, 1, 1)
+    assert journal._disk._writer._jobs.qsize() <= tried
+    disk.answers.set()
+    await asyncio.gather(holding, under_way, return_exceptions=True)
+    await until(lambda: journal._disk._unanswered.done(), "the disk answers")
+    assert len(await journal.read(1, 1, 1)) == 1
+    await journal.close()
+
+
+async def test_memory_is_bounded_in_a_flood_of_alarms_that_the_center_takes(tmp_path):
+    """What the center has goes first; what has left and is not acknowledged stays."""
+    journal, disk = moody(tmp_path / "j.sqlite")
+    disk.refuses = sqlite3.SQLITE_IOERR
+    await journal.record([closed(1)], late_ok=True)
+    for number in range(2500):
+        await journal.record([forced(f"door-{number}")], late_ok=True)
+        ((epoch, events),) = journal.early()
+        if number < 2490:
+            await journal.acknowledge_early(epoch, events[-1].seq)
+    assert journal.in_memory == 2000
+    disk.refuses = None
+    await until(lambda: journal.ok, "healed")
+    ((_, events),) = journal.early()
+    assert [e.data.portal for e in events] == [f"door-{number}" for number in range(2490, 2500)]
+    stored = await everything(journal)
+    assert [e.data.open_ms for e in stored if isinstance(e.data, catalogue.PortalClosed)] == [1], "the center lacks it"
+    assert stored[-1].data == catalogue.StorageHealed(2000, 502)
+    await journal.close()
 
 
 async def test_closing_while_the_disk_hangs_ends(tmp_path, monkeypatch):

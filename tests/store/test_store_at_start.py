@@ -11,7 +11,7 @@ from test_journal import StillClock, open_journal
 
 from center.contract import catalogue
 from gateway.errors import StoreError
-from gateway.store import database, opening
+from gateway.store import database, healing, opening
 from gateway.store import journal as journal_module
 from gateway.store.journal import Journal
 from gateway.store.reserve import Reserve
@@ -20,8 +20,8 @@ from gateway.store.reserve import Reserve
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """The same waits, shorter."""
-    monkeypatch.setattr(journal_module, "PROBE_MIN_S", 0.02)
-    monkeypatch.setattr(journal_module, "PROBE_MAX_S", 0.1)
+    monkeypatch.setattr(healing, "PROBE_MIN_S", 0.02)
+    monkeypatch.setattr(healing, "PROBE_MAX_S", 0.1)
 
 
 def start(file: Path) -> Journal:
@@ -76,6 +76,27 @@ async def test_a_damaged_database_is_set_aside_and_said(tmp_path, damage, capsys
     await journal.close()
 
 
+async def test_any_one_damaged_page_after_an_orderly_end_does_not_stop_core(tmp_path):
+    """Then nobody looks at the whole file, and the damage shows wherever the start happens to read."""
+    whole = tmp_path / "whole.sqlite"
+    journal = open_journal(whole)
+    await journal.mark_running()
+    await journal.keep("mode/lobby", "lockdown")
+    await journal.record([closed(number) for number in range(100)])
+    await journal.close()
+    content = whole.read_bytes()
+    for page in range(len(content) // 4096):
+        file = tmp_path / str(page) / "gateway.sqlite"
+        file.parent.mkdir()
+        file.write_bytes(content)
+        spoil(file, page * 4096, 4096)
+        journal = start(file)
+        await journal.mark_running()
+        await journal.record([closed(1)], late_ok=True)
+        await until(lambda: journal.ok, f"it goes on with page {page} damaged")
+        await journal.close()
+
+
 async def test_an_empty_file_is_a_new_store(tmp_path):
     file = tmp_path / "gateway.sqlite"
     file.touch()
@@ -110,7 +131,7 @@ def test_a_newer_schema_is_refused_and_left_alone(tmp_path):
     connection = database.open_for_writing(file)
     connection.execute("PRAGMA user_version=99")
     connection.close()
-    with pytest.raises(StoreError, match="schema version 99, this program knows 2; install the release that wrote it"):
+    with pytest.raises(StoreError, match="schema version 99, this program knows 3; install the release that wrote it"):
         opening.open_store(file)
     assert not [f for f in tmp_path.iterdir() if "damaged" in f.name]
 

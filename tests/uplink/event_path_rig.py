@@ -146,12 +146,18 @@ class MemoryOutbox:
     def first_seq(self) -> int:
         return self._first_seq
 
-    async def report_lost(self, ranges: Sequence[tuple[int, int]], reason: str) -> None:
+    async def report_lost(self, ranges: Sequence[tuple[int, int]], reason: str, *, again: bool = False) -> None:
         await asyncio.sleep(0)
-        new = tuple(one for one in ranges if one not in self._reported)
+        if self.broken:
+            raise StoreError("the disk cannot be written")
+        new = tuple(one for one in ranges if again or one not in self._reported)
         self._reported.update(new)
         if new:
             self.make(data=OutboxLost(self._epoch, new, reason))
+
+    async def begin_epoch(self) -> None:
+        await asyncio.sleep(0)
+        self._epoch, self._first_seq = f"{int(self._epoch, 16) ^ 1:016x}", self._acked_upto + 1
 
     def early(self) -> Sequence[tuple[str, Sequence[Event]]]:
         return self.early_alarms

@@ -22,6 +22,16 @@ def district(tmp_path: Path) -> District:
     return District(tmp_path)
 
 
+@pytest.fixture
+def subscribed(district: District) -> District:
+    """With the user `wall` of role subscriber."""
+    file = district.folder / "users.json"
+    wall = {"username": "wall", "role": "subscriber", "password": district.password("wall")}
+    file.write_text(json.dumps([*json.loads(file.read_text()), wall]))
+    (district.folder / "wall.password").write_text(district.password("wall"))
+    return district
+
+
 class Listener:
     """A child process whose lines of stdout are collected."""
 
@@ -61,6 +71,8 @@ class Listener:
 
 FIRST = encode_frame(EPOCH, [Event(1, 1_790_000_000_000, True, PortalOpened("lobby"))], True)
 SECOND = encode_frame(EPOCH, [Event(2, 1_790_000_000_001, True, PortalForced("lobby"))], True)
+THIRD = encode_frame(EPOCH, [Event(3, 1_790_000_000_002, True, PortalOpened("lobby"))], True)
+ALARM = ((Kind.ALARM, SECOND), (Kind.EVENT, SECOND))  # an alarm travels twice
 
 
 def words(district: District, *more: str) -> list[str]:
@@ -79,8 +91,14 @@ async def test_the_command_prints_each_event_once(district: District, by: str) -
         peer(district) as gateway,
     ):
         await until(lambda: "listening" in listener.said(), "listening")
-        for raw in (FIRST, FIRST, b"garbage", SECOND, FIRST):
-            await gateway.publish(topic(Kind.EVENT), raw)
+        for kind, raw in (
+            (Kind.EVENT, FIRST),
+            (Kind.EVENT, FIRST),
+            (Kind.EVENT, b"garbage"),
+            *ALARM,
+            (Kind.EVENT, FIRST),
+        ):
+            await gateway.publish(topic(kind), raw)
         await until(lambda: len(listener.lines) >= 2, "two events")
         listener.process.terminate()
         assert await listener.process.wait() == 0
@@ -158,15 +176,34 @@ def test_wrong_use_is_one_sentence(district: District, more: list[str], expected
     assert said.stdout == ""
 
 
-async def test_the_example_of_the_documentation_works(district: District) -> None:
-    secret = str(district.folder / "center.password")
-    words_ = ["docs/examples/subscriber.py", "127.0.0.1", str(district.port), "center", secret]
-    listening = Listener(words_, district.folder / "log", PYTHONPATH=str(REPOSITORY))
-    async with district.process("broker", "run"), listening as listener, peer(district) as gateway:
+async def test_an_alarm_of_a_gateway_without_a_disk_is_heard(subscribed: District) -> None:
+    """It is on up/alarm only. `wall` is a user of role subscriber, as a third party is."""
+    more = ["--broker", f"mqtt://127.0.0.1:{subscribed.port}", "--username", "wall"]
+    more += ["--password-file", str(subscribed.folder / "wall.password"), "--json"]
+    async with (
+        subscribed.process("broker", "run"),
+        Listener(words(subscribed, *more), subscribed.folder / "log") as listener,
+        peer(subscribed) as gateway,
+    ):
+        await until(lambda: "listening" in listener.said(), "listening")
+        await gateway.publish(topic(Kind.ALARM), SECOND)
+        await until(lambda: listener.lines, "one event")
+    assert json.loads(listener.lines[0])["id"] == f"{EPOCH}-2"
+
+
+async def test_the_example_of_the_documentation_works(subscribed: District) -> None:
+    """Each event once, also an alarm that comes on up/alarm only."""
+    secret = str(subscribed.folder / "wall.password")
+    words_ = ["docs/examples/subscriber.py", "127.0.0.1", str(subscribed.port), "wall", secret]
+    listening = Listener(words_, subscribed.folder / "log", PYTHONPATH=str(REPOSITORY))
+    async with subscribed.process("broker", "run"), listening as listener, peer(subscribed) as gateway:
         while not listener.lines:  # it does not say when it listens
             await gateway.publish(topic(Kind.EVENT), FIRST)
             assert listener.process.returncode is None, listener.said()
-    assert json.loads(listener.lines[0])["id"] == f"{EPOCH}-1"
+        for kind, raw in (*ALARM, (Kind.EVENT, THIRD)):
+            await gateway.publish(topic(kind), raw)
+        await until(lambda: len(listener.lines) >= 3, "three events")
+    assert [json.loads(line)["id"] for line in listener.lines] == [f"{EPOCH}-{n}" for n in (1, 2, 3)]
 
 
 def test_base_dependencies_are_enough() -> None:

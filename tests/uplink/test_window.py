@@ -5,11 +5,12 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from center.contract.acknowledgement import Ack
+from center.contract.acknowledgement import MAX_MISSING_RANGES, Ack
 from center.store.coverage import Coverage
 from gateway.uplink.window import (
     MAX_BACKLOG_FRAMES_IN_FLIGHT,
     MAX_FRAMES_IN_FLIGHT,
+    MAX_UNKNOWN_FRAMES_IN_FLIGHT,
     REORDER_MS,
     RESEND_MAX_MS,
     SendWindow,
@@ -143,6 +144,42 @@ def test_a_frame_may_hold_less_than_was_offered() -> None:
         assert send_all(one) == [(11, 100)]
 
 
+def send_what_is_here(one: SendWindow, now_ms: int, holes: set[int]) -> tuple[int, int] | None:
+    """As the uplink does: a frame ends before the next hole, and a hole is passed over."""
+    while (sending := one.next()) is not None:
+        here = [seq for seq in range(sending.first, sending.last + 1) if seq not in holes]
+        if not here or here[0] > sending.first:
+            one.gone(sending, here[0] - 1 if here else sending.last)
+            continue
+        last = next((seq - 1 for seq in range(sending.first, sending.last + 1) if seq in holes), sending.last)
+        one.sent(sending, last, now_ms)
+        return sending.first, last
+    return None
+
+
+def test_frames_above_what_an_acknowledgement_speaks_of_do_not_hold_up_the_backlog() -> None:
+    one = window(last_seq=1000, batch=1)
+    missing = [(n, n) for n in range(2, 2 + 2 * MAX_MISSING_RANGES, 2)]
+    for n, _ in missing:
+        sending = one.next()
+        assert sending is not None
+        one.sent(sending, sending.last, 0)
+        one.acknowledged(ack(n - 1))
+        gone = one.next()
+        assert gone is not None
+        one.gone(gone, gone.last)
+    above = send_all(one)
+    assert len(above) == MAX_BACKLOG_FRAMES_IN_FLIGHT
+    one.acknowledged(ack(1, *missing, seen_upto=missing[-1][1]))
+    assert 0 < len(send_all(one)) <= MAX_BACKLOG_FRAMES_IN_FLIGHT, "they may be there already"
+    while one.in_flight < MAX_UNKNOWN_FRAMES_IN_FLIGHT:
+        one.acknowledged(ack(1, *missing, seen_upto=missing[-1][1]))
+        send_all(one)
+    one.acknowledged(ack(1, *missing, seen_upto=missing[-1][1]))
+    send_all(one)
+    assert one.in_flight <= MAX_UNKNOWN_FRAMES_IN_FLIGHT + MAX_BACKLOG_FRAMES_IN_FLIGHT
+
+
 fates = st.lists(
     st.tuples(
         st.sampled_from(["arrives", "lost", "twice", "late"]),  # the frame
@@ -155,11 +192,12 @@ fates = st.lists(
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.integers(0, 30), st.integers(1, 7), fates)
+@given(st.integers(0, 30), st.integers(1, 7), fates, st.sets(st.integers(1, 60)))
 def test_whatever_is_lost_everything_is_stored_in_the_end(
-    backlog: int, batch: int, happening: list[tuple[str, str, int, str]]
+    backlog: int, batch: int, happening: list[tuple[str, str, int, str]], holes: set[int]
 ) -> None:
-    """After any history of losses, duplicates and reordering, a network that works delivers everything."""
+    """After any history of losses, duplicates and reordering, a network that works delivers everything; what the
+    outbox has no longer (`holes`) is reported as lost where the center asks for it."""
     last_seq, acked_upto, now_ms = backlog, 0, 0
     center = Coverage()
     one = window(0, last_seq, batch)
@@ -172,6 +210,8 @@ def test_whatever_is_lost_everything_is_stored_in_the_end(
             answer = center.acknowledgement(EPOCH)
             acked_upto = max(acked_upto, answer.stored_upto)
             one.acknowledged(answer)
+            for lost in one.asked_in_vain(answer):
+                center.lose(*lost)
 
     quiet = [("arrives", "arrives", 0, "")] * 200
     for fate, answer, made, event in [*happening, *quiet]:
@@ -183,12 +223,15 @@ def test_whatever_is_lost_everything_is_stored_in_the_end(
             center = Coverage()
         now_ms += REORDER_MS
         one.expire(now_ms)
-        sent = send(one, now_ms)
+        sent = send_what_is_here(one, now_ms, holes)
         if sent is None:
             now_ms = max(now_ms, one.due_ms() or 0)
             if one.idle and center.stored_upto < last_seq:  # the next state message tells the center what exists
                 center.announce(last_seq)
-                one.acknowledged(center.acknowledgement(EPOCH))
+                answer = center.acknowledgement(EPOCH)
+                one.acknowledged(answer)
+                for lost in one.asked_in_vain(answer):
+                    center.lose(*lost)
             continue
         if fate == "late":
             late.append(sent)

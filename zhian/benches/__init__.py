@@ -71,10 +71,17 @@ def _events() -> list[Figure]:
     return run()
 
 
+def _center() -> list[Figure]:
+    from zhian.benches.center import run
+
+    return run()
+
+
 BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "access": _access,
     "journal": _journal,
     "events": _events,
+    "center": _center,
     "door": _door,
     "fire": _fire,
     "plate": _plate,

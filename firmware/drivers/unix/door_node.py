@@ -2,9 +2,9 @@
 
 NODE.json: {"name", "bus": path of the serial line, "pins": path of the pins socket, "address": 0..126,
 "scbk_file": path of 32 hex digits, "serial": number, "fire_loop": true where the fire panel's contact is wired to this
-node (optional, else false)}. Beside it NODE.latch is kept while fire has released the lock. Prints READY once it
-listens to its bus; runs until killed and never without all its tasks: where one fails, the process ends with 1 and says
-why.
+node (optional, else false), "mains_contact": true where the supply's mains contact is (optional, else false)}.
+Beside it NODE.latch is kept while fire has released the lock. Prints READY once it listens to its bus; runs until
+killed and never without all its tasks: where one fails, the process ends with 1 and says why.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from firmware.wire.frame import FrameParser
 from firmware.wire.replies import Identity
 
 INPUTS = ("contact", "rex", "tamper")
-INPUTS_AND_LOOP = ("contact", "rex", "tamper", "fire")
+OPTIONAL_INPUTS = (("fire_loop", "fire"), ("mains_contact", "mains"))  # key of NODE.json, pin
 OUTPUTS = ("relay",)
 READER = "reader"
 COLOURS = {codes.BLACK: "off", codes.RED: "red", codes.GREEN: "green", codes.AMBER: "amber"}
@@ -55,8 +55,9 @@ def read_node_file(path: str) -> dict:
     for key, kind in wanted.items():
         if not isinstance(settings, dict) or not isinstance(settings.get(key), kind):
             raise NodeFileError(path + ": " + key + ": expected " + kind.__name__ + "; correct the value")
-    if not isinstance(settings.get("fire_loop", False), bool):
-        raise NodeFileError(path + ": fire_loop: expected true or false; correct the value")
+    for key, _ in OPTIONAL_INPUTS:
+        if not isinstance(settings.get(key, False), bool):
+            raise NodeFileError(path + ": " + key + ": expected true or false; correct the value")
     if not 0 <= settings["address"] < codes.BROADCAST:
         raise NodeFileError(path + ": address: expected 0..126, got " + str(settings["address"]))
     key_file = settings["scbk_file"]
@@ -77,10 +78,13 @@ class UnixDoorNode:
 
     def __init__(self, settings: dict):
         self._ticks = Ticks()
-        fire_loop = settings.get("fire_loop", False)
         self._latch = LatchFile(settings["latch_file"])
-        self._door = DoorNode(fire_loop=fire_loop, latched=self._latch.on())
-        self._inputs = INPUTS_AND_LOOP if fire_loop else INPUTS
+        self._door = DoorNode(
+            fire_loop=settings.get("fire_loop", False),
+            latched=self._latch.on(),
+            mains_contact=settings.get("mains_contact", False),
+        )
+        self._inputs = INPUTS + tuple([pin for key, pin in OPTIONAL_INPUTS if settings.get(key, False)])
         serial = settings["serial"] & 0xFFFFFFFF
         identity = Identity(VENDOR, MODEL, 1, serial, FIRMWARE)
         self._peripheral = Peripheral(settings["address"], settings["scbk"], aes, os.urandom, identity, self._door)

@@ -18,12 +18,22 @@ from firmware.wire.replies import Identity, Inputs, Keys, LocalStatus, Nak, RawC
 from gateway.drivers.osdp.order import Order
 from gateway.drivers.osdp.session import PROTOCOL, Random, Reply, Request, Session, SessionRefusedError
 from gateway.errors import DriverError
-from gateway.model import CardRead, DeviceOffline, DeviceOnline, InputChanged, KeysEntered, Observation
+from gateway.model import (
+    CardRead,
+    DeviceOffline,
+    DeviceOnline,
+    InputChanged,
+    KeysEntered,
+    Observation,
+    PowerChanged,
+)
 from runtime import log
 
 TIMEOUT = "timeout"
 UNPLUGGED = "unplugged"
 TAMPER = "tamper"
+FIRE_INPUTS = ("fire", "fire-latched")
+_POWER = "(power)"  # no input's name: where the status' power byte stands among the states
 
 LOST_AFTER_S = 1.5  # an online device that is silent for so long is offline
 _HANDSHAKE_ATTEMPTS = 4
@@ -209,6 +219,8 @@ class Device:
         _log.warning("device lost its session", device=self.config.name)
         self._session.begin()
         self._connecting = self._next = self._pending = None
+        for name in FIRE_INPUTS:
+            self._known.pop(name, None)  # whether it still holds its door released is told in any case
         self._maybe_repeat = self._unconfirmed is not None
         self._restarted_s = now_s
         self.due_s = now_s
@@ -259,10 +271,11 @@ class Device:
             return []
 
     def _states(self, reply: Reply) -> dict[str, bool]:
-        """Input states in a reply, by name; {} where it holds none."""
+        """Input states in a reply, by name, and whether its mains are gone; {} where it holds none."""
         try:
             if reply.code == codes.LSTATR:
-                return {TAMPER: LocalStatus.decode(reply.payload).tamper}
+                status = LocalStatus.decode(reply.payload)
+                return {TAMPER: status.tamper, _POWER: status.power}
             if reply.code == codes.ISTATR:
                 states = Inputs.decode(reply.payload).states
                 return {name: states[n] for n, name in self.config.inputs.items() if n < len(states)}
@@ -275,7 +288,11 @@ class Device:
         self._known |= changed
         # One reply may tell of a button and of the door it released: what was asked goes before what moved.
         order = sorted(changed.items(), key=lambda item: (item[0] != "fire", item == ("contact", True)))
-        return [InputChanged(self.config.name, name, active) for name, active in order]
+        device = self.config.name
+        return [
+            PowerChanged(device, active) if name == _POWER else InputChanged(device, name, active)
+            for name, active in order
+        ]
 
     # --- orders
 

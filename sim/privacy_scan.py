@@ -1,4 +1,4 @@
-"""What must never stand in an event, looked for in documents of any shape. Used here and over whole simulated days."""
+"""What must never stand in an event, looked for in documents of any shape: of the examples, and of every scenario."""
 
 from __future__ import annotations
 
