@@ -13,6 +13,7 @@ from pathlib import Path
 from center.contract.ranges import Ranges
 from zhian.chaos_site import Gateway, Site
 
+_NUMBERS = 1 << 54  # more than an epoch has
 _ROWS = (
     "SELECT p.epoch, e.seq, e.type, e.data FROM event e JOIN epoch p ON p.id = e.epoch_id"
     " JOIN gateway g ON g.id = p.gateway_id WHERE g.gateway = ? ORDER BY p.id, e.seq"
@@ -58,24 +59,34 @@ def read(site: Site) -> Ledger:
 def _add(ledger: Ledger, gateway: Gateway, rows: list[tuple[str, int, str, str]]) -> None:
     with _reading(gateway.database) as journal:
         meta = dict(journal.execute("SELECT key, value FROM meta").fetchall())
-        last = journal.execute("SELECT coalesce(max(seq), 0) FROM journal").fetchone()[0]
-    epoch, first = meta["epoch"], max(1, int(meta.get("first_seq", 1)))  # above 1 where a copy was put back
-    made = last - first + 1
+        highest = journal.execute("SELECT coalesce(max(seq), 0) FROM journal").fetchone()[0]
+    epoch, lowest = meta["epoch"], max(1, int(meta.get("first_seq", 1)))  # above 1 where a copy was put back
+    made = highest - lowest + 1
     stored = {seq for e, seq, _, _ in rows if e == epoch}
-    lost = Ranges()
+    # Epochs of the journal in their order; in a memory epoch there are only alarms.
+    epochs = [*dict.fromkeys(e for e, _, type_, _ in rows if type_ == "zhian.portal.opened" and e != epoch), epoch]
+    base = {e: i * _NUMBERS for i, e in enumerate(epochs)}
+    lost = {e: Ranges() for e in epochs}
     portals: list[tuple[str, str]] = []  # epoch, portal
-    numbers: dict[str, int] = {}  # portal -> number in the present epoch; 0: it has another identity
+    places: dict[str, int] = {}  # portal -> where it stands in all epochs of the journal; 0: it left early
     for e, seq, type_, data in rows:
         content = json.loads(data)
-        if type_ == "zhian.outbox.lost" and content["epoch"] == epoch:
+        if type_ == "zhian.outbox.lost" and content["epoch"] in lost:
             for first, last in content["ranges"]:
-                lost.add(first, last)
+                lost[content["epoch"]].add(first, last)
         elif type_ in ("zhian.portal.opened", "zhian.portal.forced"):
             portals.append((e, content["portal"]))
-            numbers[content["portal"]] = seq if e == epoch else 0
+            places[content["portal"]] = base[e] + seq if e in base else 0
             ledger.forged += not content["portal"].startswith("p")
-    gone = [seq for seq in range(first, last + 1) if seq not in stored and seq in lost]
-    reported = len(gone)
+    reported = sum(1 for seq in range(lowest, highest + 1) if seq not in stored and seq in lost[epoch])
+    there = {(e, seq) for e, seq, _, _ in rows}
+    gone = [
+        base[e] + seq
+        for e in epochs
+        for first, last in lost[e]
+        for seq in range(max(first, lowest if e == epoch else 1), last + 1)
+        if (e, seq) not in there
+    ]
     ledger.made += made
     ledger.stored += len(stored)
     ledger.lost += reported
@@ -83,20 +94,21 @@ def _add(ledger: Ledger, gateway: Gateway, rows: list[tuple[str, int, str, str]]
     ledger.early += sum(1 for e, _, _, _ in rows if e != epoch)
     ledger.duplicates += len(portals) - len({portal for _, portal in portals})
     ledger.disorder += _disorder(portal for e, portal in portals if e == epoch)
-    ledger.unconfirmed += sum(_unaccounted(run, upto, numbers, gone) for run, upto in gateway.confirmed.items())
+    end = len(epochs) * _NUMBERS
+    ledger.unconfirmed += sum(_unaccounted(run, upto, places, gone, end) for run, upto in gateway.confirmed.items())
 
 
-def _unaccounted(run: str, upto: int, numbers: Mapping[str, int], gone: Sequence[int]) -> int:
-    """How many of the events 1..`upto` of a run are neither stored nor, between the numbers of those made before and
+def _unaccounted(run: str, upto: int, places: Mapping[str, int], gone: Sequence[int], end: int) -> int:
+    """How many of the events 1..`upto` of a run are neither stored nor, between the places of those made before and
     after them, reported lost."""
     unaccounted = waiting = low = 0
     for n in range(1, upto + 2):
-        seq = numbers.get(f"p{run}-{n}", None if n <= upto else 1 << 53)
-        if seq is None:
+        place = places.get(f"p{run}-{n}", None if n <= upto else end)
+        if place is None:
             waiting += 1
-        elif seq:
-            room = bisect_left(gone, seq) - bisect_right(gone, low)
-            unaccounted, waiting, low = unaccounted + max(0, waiting - room), 0, seq
+        elif place:
+            room = bisect_left(gone, place) - bisect_right(gone, low)
+            unaccounted, waiting, low = unaccounted + max(0, waiting - room), 0, place
     return unaccounted + waiting
 
 

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
 import sqlite3
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 from center.contract.catalogue import Event, StorageBroken, StorageHealed
@@ -144,10 +142,7 @@ class Journal:
         """What is left before events are lost, should the center fall silent now."""
         rows = self._rows.rows if self._rows else 0
         unacknowledged = min(rows, self.last_seq - self._acked_upto) if self._center else 0
-        free = 0
-        with contextlib.suppress(OSError):
-            free = shutil.disk_usage(self._file.parent).free
-        return capacity.room(self._limits, rows, unacknowledged, free)
+        return capacity.room(self._limits, rows, unacknowledged, self._disk.free_bytes())
 
     # --- recording -----------------------------------------------------------------------------------------------
 
@@ -216,7 +211,7 @@ class Journal:
             await self._heal()
         await self._group.idle()
         acked_upto, disk = self._acked_upto, self._disk
-        await self._write_early_acknowledgements()
+        await self._disk.write_early_acknowledgements(self._acked_early)
         await disk.attempt(lambda rows: rows.commit((), {}, acked_upto, running=False if clean else None))
         await disk.attempt(lambda rows: rows.close())
 
@@ -394,15 +389,9 @@ class Journal:
                 continue
             if self._acked_upto > rows.acked_upto and not self._group.entries:
                 await self._disk.attempt(lambda rows: rows.commit((), {}, self._acked_upto))
-            await self._write_early_acknowledgements()
+            await self._disk.write_early_acknowledgements(self._acked_early)
             due_s += ACK_FLUSH_S
             if due_s >= PRUNE_EVERY_S and self._clock.certain:  # a clock that is wrong must not empty the journal
                 due_s = 0.0
                 await self._disk.attempt(lambda rows: rows.prune(self._clock.now_ms()))
                 await self._disk.make_reserve()
-
-    async def _write_early_acknowledgements(self) -> None:
-        for epoch, upto in list(self._acked_early.items()):
-            written = await self._disk.attempt(partial(JournalRows.acknowledge_early, epoch=epoch, upto=upto))
-            if written and self._acked_early[epoch] == upto:
-                del self._acked_early[epoch]

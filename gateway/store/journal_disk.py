@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import shutil
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -83,6 +86,19 @@ class JournalDisk:
             return cast(_T, answer.result())
         except sqlite3.Error as e:
             raise StoreError(f"{self.file}: cannot be used now ({e}); check the disk's space and health") from e
+
+    async def write_early_acknowledgements(self, acked: dict[str, int]) -> None:
+        """`acked`: memory epoch -> number; what is written is taken out of it."""
+        for epoch, upto in list(acked.items()):
+            written = await self.attempt(partial(JournalRows.acknowledge_early, epoch=epoch, upto=upto))
+            if written and acked[epoch] == upto:
+                del acked[epoch]
+
+    def free_bytes(self) -> int:
+        """On its file system; 0 where that cannot be told."""
+        with contextlib.suppress(OSError):
+            return shutil.disk_usage(self.file.parent).free
+        return 0
 
     async def make_reserve(self) -> None:
         """Set space aside, if there is plenty."""
