@@ -21,6 +21,6 @@ print("alive")
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
 def test_a_full_disk_under_the_log_is_nobodys_failure() -> None:
-    with open("/dev/full", "w") as full:  # noqa: PTH123  # a device
+    with open("/dev/full", "w") as full:  # a device
         done = subprocess.run([sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, stderr=full, check=False)
     assert (done.returncode, done.stdout) == (0, b"alive\n")

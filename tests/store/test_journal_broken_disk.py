@@ -13,9 +13,8 @@ from test_journal import StillClock, granted, open_journal
 from center.contract import catalogue
 from gateway.errors import StoreError
 from gateway.ports import NewEntry
-from gateway.store import database, healing
+from gateway.store import database, healing, journal_disk
 from gateway.store import journal as journal_module
-from gateway.store import journal_disk
 from gateway.store.memory_ring import MAX_EARLY, MemoryRing, MemoryRow
 from gateway.store.reserve import Reserve
 

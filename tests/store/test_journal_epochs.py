@@ -76,8 +76,9 @@ async def test_what_was_said_to_be_lost_of_the_epoch_before_is_said_anew(tmp_pat
 
 
 async def test_without_a_store_there_is_no_epoch_to_begin(tmp_path):
-    from gateway.store import opening
     from test_journal import StillClock
+
+    from gateway.store import opening
 
     blocked = tmp_path / "data"
     blocked.write_text("")

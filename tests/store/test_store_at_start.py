@@ -93,7 +93,7 @@ async def test_any_one_damaged_page_after_an_orderly_end_does_not_stop_core(tmp_
         journal = start(file)
         await journal.mark_running()
         await journal.record([closed(1)], late_ok=True)
-        await until(lambda: journal.ok, f"it goes on with page {page} damaged")
+        await until(lambda journal=journal: journal.ok, f"it goes on with page {page} damaged")
         await journal.close()
 
 

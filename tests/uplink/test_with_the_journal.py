@@ -1,4 +1,4 @@
-"""The uplink with the journal itself: a cap reached in an outage, a copy put back, no disk at all, a flood of alarms."""
+"""The uplink with the journal itself: a cap reached in an outage, a copy put back, no disk, a flood of alarms."""
 
 from __future__ import annotations
 
@@ -90,9 +90,9 @@ async def test_what_is_made_after_a_copy_was_put_back_arrives(district: District
             async with journal_of(file) as journal, running(uplink(district, journal).run()):
                 epoch = journal.epoch
                 await journal.record(closed(again + 1, again + 2))
-                await until(lambda: journal.epoch != epoch, "a new epoch began")
+                await until(lambda epoch=epoch, journal=journal: journal.epoch != epoch, "a new epoch began")
                 await journal.record(closed(again + 3))
-                await until(lambda: journal.acked_upto == journal.last_seq, "everything is acknowledged")
+                await until(lambda journal=journal: journal.acked_upto == journal.last_seq, "all is acknowledged")
         await until(lambda: district.reading.counts().missing == 0, "nothing is missing")
     assert numbers_at(district) == [*range(1, 31), 101, 102, 103, 201, 202, 203]
 
