@@ -13,7 +13,7 @@ from gateway.access.presence import EMPTY_PRESENCE, Presence, Row
 from runtime.log import get
 
 PREFIX = "presence/"  # followed by what and a shard's number
-SHARDS = 128  # of each kind; the store keeps 1 000 values (gateway.store.journal.MAX_KEPT)
+SHARDS = 128  # of each kind; the store keeps 1 000 values (gateway.store.late.MAX_KEPT)
 MAX_SHARD_BYTES = 65_000  # of the store's 65 536; some 1 000 rows a shard, so 100 000 in all
 
 log = get("control")

@@ -85,7 +85,7 @@ CLOCK_OWNERS = (
 def test_wall_clocks_are_read_by_their_owners_only() -> None:
     owned = set(python_files(*CLOCK_OWNERS))
     wrong = [
-        f"{path}:{line}: {name}() outside {', '.join(CLOCK_OWNERS)}, app.py, main.py, running.py; take it as an argument"
+        f"{path}:{line}: {name}() outside {', '.join(CLOCK_OWNERS)}, app.py, main.py, running.py; take it as argument"
         for path in python_files(*PACKAGES)
         if path not in owned and path.name not in ("app.py", "main.py", "running.py")  # composition roots
         for line, name in calls(path, in_defaults=False)  # `now_ms = lambda: ...` as a default is an injected clock
