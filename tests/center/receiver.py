@@ -39,6 +39,9 @@ class Receiver:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
+                if len(body) < int(self.headers["content-length"]):
+                    self.close_connection = True  # the sender went away in the middle: that is no delivery
+                    return
                 came = Arrived(self.path, {k.lower(): v for k, v in self.headers.items()}, body)
                 receiver.arrived.append(came)
                 says = receiver.answer(came)
