@@ -16,7 +16,7 @@ WRONG = [
     ("gateway.toml", "unlock_s = ", "unlock_s = -", "door[0].unlock_s: expected"),
     ("gateway.toml", 'timezone = "Asia/Shanghai"', 'timezone = "Peking"', "site.timezone: expected an IANA name"),
     ("gateway.toml", 'profile = "zhian-door-node"', 'profile = "folder-camera"', "is no osdp-device"),
-    ("policy.toml", 'kind = "card"', 'kind = "face"', "credential[0].kind"),
+    ("policy.toml", 'kind = "card"', 'kind = "palm"', "credential[0].kind"),
     ("keys/site.key", "", "not hex", "expected 64 hex digits"),
 ]
 
