@@ -16,7 +16,7 @@ from worlds import World, world, worlds
 from gateway.access import reasons
 from gateway.access.decide import State, decide
 from gateway.access.formats import FORMATS, with_parity
-from gateway.access.policy import Policy, Rule
+from gateway.access.policy import Policy, PortalPolicy, Rule, compile_policy
 from gateway.access.presence import InZone, Presence
 from gateway.model import AccessRequest, CredentialKind, Decision, Language, PortalMode, Presented, Reason
 
@@ -252,3 +252,19 @@ def test_a_pass_counts_as_a_second_credential_and_dies_with_its_host():
     assert decision == Decision(False, Reason.REVOKED, credential=CredentialKind.QR)
     decision = decide(AccessRequest("lobby", "lobby-exit", (shown,)), policy, gone, now)
     assert decision == Decision(True, Reason.PERMITTED, None, CredentialKind.QR, warnings=(Reason.REVOKED,))
+
+
+def test_a_portal_that_nobody_can_see_holds_nobody_who_leaves():
+    inner = PortalPolicy(
+        "inner", (frozenset({CARD}),), interlock=frozenset({"outer"}), exit_points=frozenset({"way-out"})
+    )
+    outer = PortalPolicy("outer", (frozenset({CARD}),), interlock=frozenset({"inner"}))
+    policy = compile_policy(1, [], [], [], [inner, outer])
+    now = datetime(2026, 11, 23, 10, tzinfo=SHANGHAI)
+
+    def leave(unseen: frozenset[str]) -> Reason:
+        state = State(True, open_portals=frozenset({"outer"}), unseen_portals=unseen)
+        return decide(AccessRequest("inner", "way-out", (Presented(CARD, "26:1"),)), policy, state, now).reason
+
+    assert leave(frozenset()) is Reason.INTERLOCK
+    assert leave(frozenset({"outer"})) is Reason.PERMITTED
