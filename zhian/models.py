@@ -16,7 +16,7 @@ app = typer.Typer(no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout and nothing else there.")]
 UNCLEAR = (
     "{name}: {licence}; no licence of the weights themselves is known. A real site uses it only after"
-    " `zhian models accept {name}`."
+    " `zhian models accept {name}`, and where gateway.toml says vision.reader = published."
 )
 
 

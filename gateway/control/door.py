@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from center.contract import catalogue
-from gateway.control import facts
+from gateway.control import facts, reader_signal
 from gateway.control.access_point import AccessPoint
 from gateway.control.asked import Asked
 from gateway.control.job_loop import JobLoop
@@ -19,17 +19,13 @@ from gateway.model import (
     KeysEntered,
     PortalMode,
     Reason,
-    Signal,
     TextScanned,
 )
 from gateway.portal import mode
 from gateway.portal.door import Door, DoorEvent, DoorReport, DoorState, DoorTimes, step
 from gateway.ports import Actuator, NewEntry
-from runtime.log import get
 
 MAX_UNPASSED = 8  # people let in by one release who have not pulled the door yet
-
-log = get("door")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +139,7 @@ class DoorControl:
         await self._judge.fact(catalogue.ExitRequested(self.settings.name))
 
     async def _ask_for_more(self, device: str) -> None:
-        await self._tell(device, Signal("waiting"))
+        await self._tell(device, "waiting")
 
     async def _carry_out(self, asked: Asked) -> None:
         """Record, then move. A high-security door stays shut where nothing can be recorded; others record late."""
@@ -153,7 +149,7 @@ class DoorControl:
                 await self._let_in(asked)
         else:
             await self._judge.record(*facts.of_request(self._judge, asked))
-            await self._tell(asked.request.point, Signal("denied"))
+            await self._tell(asked.request.point, "denied")
 
     async def _let_in(self, asked: Asked) -> None:
         decision, mode_then = asked.decision, self.mode
@@ -176,7 +172,7 @@ class DoorControl:
     async def _refuse(self, asked: Asked, reason: Reason) -> None:
         """A grant that came to nothing."""
         self.last_reason = reason
-        await self._tell(asked.request.point, Signal("denied"))
+        await self._tell(asked.request.point, "denied")
         await self._judge.record(facts.denied(self._judge, asked, reason))
 
     async def _release(self, device: str) -> None:
@@ -192,13 +188,10 @@ class DoorControl:
         except DriverError:
             await self._judge.fact(catalogue.PortalFailed(self.settings.name, "device-unreachable"))
             raise
-        await self._tell(device, Signal("granted"))
+        await self._tell(device, "granted")
 
-    async def _tell(self, device: str, signal: Signal) -> None:
-        try:
-            await self._actuator.send(device, [signal])
-        except DriverError as e:
-            log.warning("the reader could not be told", portal=self.settings.name, error=str(e))
+    async def _tell(self, device: str, meaning: str) -> None:
+        await reader_signal.tell(self._actuator, self.settings.name, device, meaning)
 
     def _deadline_ms(self) -> int | None:
         deadlines = [self._door.deadline_ms, *(point.deadline_ms for point in self._points.values())]

@@ -7,20 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from center.contract import catalogue
-from gateway.control import facts
+from gateway.control import facts, reader_signal
 from gateway.control.access_point import AccessPoint
 from gateway.control.asked import Asked
 from gateway.control.job_loop import JobLoop
 from gateway.control.judge import Judge
 from gateway.control.lock import Lock
-from gateway.errors import DriverError, StoreError
-from gateway.model import CardRead, InputChanged, KeysEntered, Reason, Signal, TextScanned
+from gateway.errors import StoreError
+from gateway.model import CardRead, InputChanged, KeysEntered, Reason, TextScanned
 from gateway.portal import mode
 from gateway.portal.lift import Lift, LiftEvent, LiftState, step
 from gateway.ports import Actuator, NewEntry
-from runtime.log import get
-
-log = get("lift")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +112,7 @@ class LiftControl:
             self._apply(LiftEvent.GRANT, self._every)
 
     async def _ask_for_more(self, device: str) -> None:
-        await self._tell(device, Signal("waiting"))
+        await self._tell(device, "waiting")
 
     async def _carry_out(self, asked: Asked) -> None:
         """Who is let into the car may select those floors whose own portal lets them in, too."""
@@ -130,7 +127,7 @@ class LiftControl:
                 await self._let_in(asked, floors)
         else:
             await self._judge.record(*facts.of_request(self._judge, asked))
-            await self._tell(asked.request.point, Signal("denied"))
+            await self._tell(asked.request.point, "denied")
 
     async def _let_in(self, asked: Asked, floors: frozenset[str]) -> None:
         keep = self._judge.granted(asked.request, asked.decision, asked.passes)
@@ -144,12 +141,12 @@ class LiftControl:
             await self._refuse(asked, Reason.LOCKDOWN)
             return
         self._apply(LiftEvent.GRANT, floors)
-        await self._tell(asked.request.point, Signal("granted"))
+        await self._tell(asked.request.point, "granted")
 
     async def _refuse(self, asked: Asked, reason: Reason) -> None:
         """A grant that came to nothing."""
         self.last_reason = reason
-        await self._tell(asked.request.point, Signal("denied"))
+        await self._tell(asked.request.point, "denied")
         await self._judge.record(facts.denied(self._judge, asked, reason))
 
     def _late_ok(self, asked: Asked, floors: frozenset[str]) -> bool:
@@ -162,11 +159,8 @@ class LiftControl:
     def _granted(self, asked: Asked, floor: str) -> bool:
         return self._judge.decide(replace(asked.request, portal=floor), asked.passes).granted
 
-    async def _tell(self, device: str, signal: Signal) -> None:
-        try:
-            await self._actuator.send(device, [signal])
-        except DriverError as e:
-            log.warning("the reader could not be told", portal=self.settings.name, error=str(e))
+    async def _tell(self, device: str, meaning: str) -> None:
+        await reader_signal.tell(self._actuator, self.settings.name, device, meaning)
 
     def _deadline_ms(self) -> int | None:
         deadlines = [self._lift.deadline_ms, self._point.deadline_ms]

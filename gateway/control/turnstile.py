@@ -7,14 +7,14 @@ import functools
 from dataclasses import dataclass
 
 from center.contract import catalogue
-from gateway.control import facts
+from gateway.control import facts, reader_signal
 from gateway.control.access_point import AccessPoint
 from gateway.control.asked import Asked
 from gateway.control.job_loop import JobLoop
 from gateway.control.judge import Judge
 from gateway.control.lock import Lock
 from gateway.errors import DriverError, OperationRefusedError, StoreError
-from gateway.model import CardRead, InputChanged, KeysEntered, PortalMode, Reason, Signal, TextScanned
+from gateway.model import CardRead, InputChanged, KeysEntered, PortalMode, Reason, TextScanned
 from gateway.portal import mode
 from gateway.portal.turnstile import (
     MAX_WAITING,
@@ -26,7 +26,6 @@ from gateway.portal.turnstile import (
     without_waiting_in,
 )
 from gateway.ports import Actuator, NewEntry
-from runtime.log import get
 
 ENABLE_IN, ENABLE_OUT = "enable-in", "enable-out"  # outputs of the node, as its profile names them
 TURNED_IN, TURNED_OUT, JUMPED = "turned-in", "turned-out", "jumped"  # its inputs
@@ -35,8 +34,6 @@ _EVENTS = {
     TURNED_OUT: TurnstileEvent.TURNED_OUT,
     JUMPED: TurnstileEvent.JUMPED,
 }
-
-log = get("turnstile")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +147,7 @@ class TurnstileControl:
             await self._step(TurnstileEvent.GRANT_IN)
 
     async def _ask_for_more(self, device: str) -> None:
-        await self._tell(device, Signal("waiting"))
+        await self._tell(device, "waiting")
 
     async def _carry_out(self, asked: Asked) -> None:
         """Record, then move. Whoever finds no room in the line is told to wait, and asks again."""
@@ -158,9 +155,9 @@ class TurnstileControl:
         self.last_reason = decision.reason
         if not decision.granted:
             await self._judge.record(*facts.of_request(self._judge, asked))
-            await self._tell(device, Signal("denied"))
+            await self._tell(device, "denied")
         elif not self._arms.room(self._direction(asked)):
-            await self._tell(device, Signal("waiting"))
+            await self._tell(device, "waiting")
         else:
             with self._judge.conditions.opening(self.settings.name):
                 await self._let_pass(asked)
@@ -181,7 +178,7 @@ class TurnstileControl:
             self._due[direction].append(asked)
         outwards = direction is TurnstileState.LEAVING
         await self._step(TurnstileEvent.GRANT_OUT if outwards else TurnstileEvent.GRANT_IN)
-        await self._tell(asked.request.point, Signal("granted"))
+        await self._tell(asked.request.point, "granted")
 
     def _direction(self, asked: Asked) -> TurnstileState:
         outwards = asked.request.point == self.settings.exit_device
@@ -190,14 +187,11 @@ class TurnstileControl:
     async def _refuse(self, asked: Asked, reason: Reason) -> None:
         """A grant that came to nothing."""
         self.last_reason = reason
-        await self._tell(asked.request.point, Signal("denied"))
+        await self._tell(asked.request.point, "denied")
         await self._judge.record(facts.denied(self._judge, asked, reason))
 
-    async def _tell(self, device: str, signal: Signal) -> None:
-        try:
-            await self._actuator.send(device, [signal])
-        except DriverError as e:
-            log.warning("the reader could not be told", portal=self.settings.name, error=str(e))
+    async def _tell(self, device: str, meaning: str) -> None:
+        await reader_signal.tell(self._actuator, self.settings.name, device, meaning)
 
     def _deadline_ms(self) -> int | None:
         deadlines = [self._arms.deadline_ms, *(point.deadline_ms for point in self._points.values())]

@@ -44,6 +44,7 @@ class PublishedNets:
         self.reader_net = Net(reader.content, reader.entry.name, threads=threads)
         for net, model in ((self.detector_net, detector), (self.reader_net, reader)):
             _check(net, model.entry)
+        self.entry = reader.entry
         self.alphabet = Alphabet(reader.entry.characters)
 
 
@@ -62,11 +63,12 @@ class PlateReader:
         """`own_votes` False: where others read, ours only says the kind. Raises VisionError where a model does not fit
         what the manifest says of it."""
         self._others, self._own_votes = others, own_votes or others is None
-        self.entry: Entry = reader.entry
+        # Which model an observation names: the one whose text counts.
+        self.entry: Entry = others.entry if others is not None and not own_votes else reader.entry
         self.detector_net = Net(detector.content, detector.entry.name, threads=threads)
         self.reader_net = Net(reader.content, reader.entry.name, threads=threads)
-        for net, entry in ((self.detector_net, detector.entry), (self.reader_net, reader.entry)):
-            _check(net, entry)
+        for net, model in ((self.detector_net, detector), (self.reader_net, reader)):
+            _check(net, model.entry)
         self._alphabet = Alphabet(reader.entry.characters)
         self._kinds = reader.entry.kinds
         self._knows_two_rows = any(kind in grammar.TWO_ROWS for kind in self._kinds)

@@ -10,16 +10,21 @@ import sys
 import zipfile
 from pathlib import Path
 
+import cv2
+import msgspec
 import numpy as np
 import onnx
 import pytest
 from graphs import by_onnx, by_tflite, furthest
 
+from gateway.config import GatewayConfig
 from gateway.errors import VisionError
 from gateway.vision import models
+from gateway.vision.worker import _reader
 from model_conversion import fetch
 from model_conversion.errors import ConversionError
 from model_conversion.from_onnx import convert
+from sim.render.plate import PlateKind, draw_plate
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ENTRIES = {entry.name: entry for entry in models.entries(models.PUBLISHED)}
@@ -80,6 +85,54 @@ def test_fetched_twice_to_the_same_bytes_and_accepted_by_name(wheel: Path, tmp_p
     listed = {row["name"]: row["accepted"] for row in json.loads(zhian("list", "--json", folder=first).stdout)}
     assert listed["published-plate-reader"]
     assert not listed["published-plate-detector"]
+
+
+@pytest.fixture(scope="module")
+def fetched(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    said = zhian("fetch", folder=folder)
+    assert said.returncode == 0, said.stderr
+    return folder
+
+
+def config(kind: str) -> GatewayConfig:
+    """Of a site that lets the published model read."""
+    simulated = {"simulation": {"pins": "pins.sock"}} if kind == "simulated" else {}
+    site = {
+        "district": "east",
+        "site": "garden",
+        "gateway": "gate",
+        "label": {"zh": "门", "en": "Gate"},
+        "site_key_file": "site.key",
+        "kind": kind,
+    }
+    paths = {"data": "data", "run": "run"}
+    rest = {"policy": {"file": "policy.toml"}, "vision": {"reader": "published"}}
+    return msgspec.convert({"site": site, "paths": paths, **rest, **simulated}, GatewayConfig)
+
+
+@pytest.mark.parametrize("text", ["皖A12345", "京N7K362", "粤B80617"])
+def test_where_the_operator_says_so_the_published_model_reads(
+    text: str, fetched: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZHIAN_MODELS", str(fetched))
+    reader = _reader(config("simulated"))
+    plate = cv2.resize(draw_plate(text, PlateKind.BLUE), (200, 64), interpolation=cv2.INTER_AREA)
+    reading = reader.read_cropped(plate).reading
+    assert (reading.text, reading.kind, reading.refused) == (text, "blue", None)
+    named = ENTRIES["published-plate-reader"]
+    assert (reader.entry.name, reader.entry.sha256) == (named.name, named.sha256)
+
+
+def test_a_real_site_does_not_even_start_with_what_nobody_accepted(
+    fetched: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZHIAN_MODELS", str(fetched))
+    with pytest.raises(VisionError, match="nobody has accepted it here; run zhian models accept"):
+        _reader(config("real"))
+    for entry in ENTRIES.values():
+        models.accept(entry, fetched)
+    assert _reader(config("real")).entry.name == "published-plate-reader"
 
 
 def test_a_real_site_uses_only_what_was_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
