@@ -180,8 +180,10 @@ async def test_alarms_of_a_backlog_arrive_before_it(district: District) -> None:
     async with district.process("broker", "run"), district.ingesting(), running(link.run()):
         await until(lambda: outbox.acked_upto == 3501, "everything is acknowledged")
     assert_complete(district, outbox)
-    order = [seq for _, _, seq in district.rows()]
-    assert order[0] == 3001, f"the alarm came at place {order.index(3001)}"
+    # It is sent first, on a topic of its own. MQTT 3.1.1 (4.6) orders messages within a topic only, so frames that are
+    # on their way together with it may be stored before it; the 3000 events it would have waited behind may not.
+    place = [seq for _, _, seq in district.rows()].index(3001)
+    assert place <= 500, f"the alarm came at place {place}"
 
 
 async def test_a_disk_that_cannot_be_read_keeps_the_connection_and_its_alarms_leave(district: District) -> None:
