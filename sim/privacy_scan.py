@@ -13,6 +13,8 @@ _PLATE = re.compile(
 )
 _TELEPHONE = re.compile(r"(?<!\d)(\+?86)?1[3-9]\d{9}(?!\d)")
 _IDENTITY_CARD = re.compile(r"(?<!\d)[1-9]\d{5}(19|20)\d{2}(0[1-9]|1[0-2])([0-2]\d|3[01])\d{3}[\dXx](?!\d)")
+# An epoch, an event's id, a digest: random digits, among which any number may stand.
+_RANDOM = re.compile(r"[0-9a-f]{16}(-\d{1,16})?")
 # JPEG, PNG, GIF and WebP as base64 begins with them, and data URLs.
 _PICTURE = re.compile(r"data:image/|/9j/4|iVBORw0KGgo|R0lGOD|UklGR")
 _MAX_TEXT = 64  # the longest honest value is 48 characters; a template or picture is longer
@@ -49,6 +51,8 @@ def _look(where: str, value: Any, people: list[str]) -> Iterator[Found]:
     if isinstance(value, (bytes, bytearray, memoryview)):
         yield Found(where, "bytes", f"{len(value)} bytes")
     if not isinstance(value, str):
+        return
+    if _RANDOM.fullmatch(value):
         return
     closed = re.sub(r"[\s·•.-]", "", value)
     for what, pattern, text in (

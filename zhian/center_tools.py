@@ -190,7 +190,10 @@ def list_webhooks(config: Config, json: Json = False) -> None:
     from center.egress.endpoint import endpoints
 
     known = {one.endpoint: one for one in _ledger(config).progress()}
-    for endpoint in endpoints(config, configuration.read(config)):
+    listed = endpoints(config, configuration.read(config))
+    if not listed and not json:
+        print("no webhook is configured; [[webhook]] in center.toml adds one (docs/center.md)")
+    for endpoint in listed:
         one = known.get(endpoint.name)
         if json:
             _print({"endpoint": endpoint.name, "url": endpoint.url} | (asdict(one) if one else {}))
@@ -212,7 +215,10 @@ def dead(
     json: Json = False,
 ) -> None:
     """Dead letters, oldest first."""
-    for letter in _ledger(config).dead(endpoint, limit=limit):
+    letters = list(_ledger(config).dead(endpoint, limit=limit))
+    if not letters and not json:
+        print("no dead letters")
+    for letter in letters:
         if json:
             _print(asdict(letter) | {"document": json_text.loads(letter.document)})
         else:

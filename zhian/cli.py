@@ -18,7 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "broker": ("zhian.broker", "The embedded MQTT broker."),
     "sim": ("zhian.sim", "The simulator: scenarios and the virtual world."),
     "plate": ("zhian.plate", "Read plates from pictures."),
-    "models": ("zhian.models", "List and verify the models."),
+    "models": ("zhian.models", "List, fetch, accept and verify the models."),
     "profile": ("zhian.profile", "List and check device profiles."),
     "events": ("zhian.events", "The catalogue of events."),
     "bench": ("zhian.bench", "Measure this machine against the budgets."),

@@ -67,7 +67,7 @@ def mode(
     from zhian import access_site
 
     if mode not in [*PortalMode]:
-        raise UserError(f"expected one of {', '.join(PortalMode)}, got {mode[:20]!r}; choose a mode")
+        raise UserError(f"mode: expected one of {', '.join(PortalMode)}, got {mode[:20]!r}; choose a mode")
     who = access_site.operator_or_me(operator)
     access_site.ask(access_site.open_site(config), lambda core: core.set_portal_mode(portal, PortalMode(mode), who))
     print(f"{portal}: {mode}")

@@ -333,6 +333,8 @@ def test_a_time_that_is_none() -> None:
 def test_webhooks_are_listed_and_dead_letters_tried_again(config: Path, path: Path, writer: EventWriter) -> None:
     store(writer, frame(1))
     assert "not begun" in run("webhooks", "list", "--config", config)
+    assert run("webhooks", "dead", "--config", config) == "no dead letters\n"
+    assert run("webhooks", "dead", "--config", config, "--json") == ""
     ledger = Ledger(SqliteDatabase(path))
     ledger.begin("police")
     document = json.dumps({"source": "/e/s/g", "id": "x-1", "type": "zhian.portal.forced"})
@@ -346,6 +348,12 @@ def test_webhooks_are_listed_and_dead_letters_tried_again(config: Path, path: Pa
         run("webhooks", "retry", "fire-brigade", "--config", config)
     with pytest.raises(UserError, match="no such dead letter"):
         run("webhooks", "retry", "police", "--row", "99", "--config", config)
+
+
+def test_no_webhook_at_all_is_said(config: Path, writer: EventWriter) -> None:
+    text = config.read_text("utf-8")
+    config.write_text(text[: text.index("[[webhook]]")], "utf-8")
+    assert run("webhooks", "list", "--config", config).startswith("no webhook is configured")
 
 
 def test_a_new_secret_is_one_that_can_be_used() -> None:

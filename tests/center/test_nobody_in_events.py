@@ -53,6 +53,7 @@ def test_every_kind_of_event_has_an_example_that_names_nobody() -> None:
         ("使014578", "plate"),
         ("13812345678", "telephone"),
         ("+86 138 1234 5678", "telephone"),
+        ("tel13812345678", "telephone"),
         ("11010519491231002X", "identity card"),
         ("张伟来了", "name"),
         ("Zhang Wei was here", "name"),
@@ -72,7 +73,16 @@ def test_raw_bytes_are_found() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["k7q2m5xw3nz4taub", "lobby", "00112233445566aa-7", "2026-09-21T14:13:20.007Z", "阳光花园"]
+    "text",
+    [
+        "k7q2m5xw3nz4taub",
+        "lobby",
+        "00112233445566aa-7",
+        "2026-09-21T14:13:20.007Z",
+        "阳光花园",
+        "a13812345678bcde",  # a digest, among whose digits a telephone number happens to stand
+        "f13812345678abcd-42",
+    ],
 )
 def test_what_may_be_in_an_event_is_not_found(text: str) -> None:
     assert found_in({"data": {"x": text}, "n": 1_790_000_000_007}, ["张伟"]) == []
