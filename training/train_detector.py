@@ -11,7 +11,6 @@ import argparse
 import math
 import multiprocessing
 import os
-import time
 from pathlib import Path
 
 import cv2
@@ -20,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from training.curve import Curve
 from training.nets import CORNER_UNIT, DETECTOR_HEIGHT, DETECTOR_WIDTH, STRIDE, Detector
 from training.scene_samples import MOST_PLATES, sample
 
@@ -98,7 +98,8 @@ def train(out: Path, count: int, seed: int, start: Path | None, peak: float) -> 
         net.load_state_dict(torch.load(start, weights_only=True))
         first = 1000
     optimiser = torch.optim.AdamW(net.parameters(), peak, weight_decay=1e-3)
-    steps, step, began, running = count * LOOKS * SHARD // BATCH, 0, time.monotonic(), np.full(2, np.nan)
+    steps, step, running = count * LOOKS * SHARD // BATCH, 0, np.full(2, np.nan)
+    curve = Curve(out, "Plate detector: focal loss of centres, distance of corners", steps)
     shards: list[Shard] = []
     with multiprocessing.get_context("spawn").Pool(1, initializer=os.nice, initargs=(5,)) as pool:
         for number, shard in enumerate(pool.imap(draw_shard, [(seed, first + n) for n in range(count)])):
@@ -123,8 +124,7 @@ def train(out: Path, count: int, seed: int, start: Path | None, peak: float) -> 
                 running = now if np.isnan(running[0]) else 0.98 * running + 0.02 * now
                 step += 1
                 if step % 80 == 0:
-                    text = f"centre {running[0]:.3f} corners {running[1]:.4f} {time.monotonic() - began:.0f} s"
-                    print(f"step {step}/{steps} {text}", flush=True)
+                    curve.add(step, centre=running[0], corners=running[1])
             out.parent.mkdir(parents=True, exist_ok=True)
             torch.save(net.state_dict(), out)
 

@@ -11,7 +11,6 @@ import argparse
 import math
 import multiprocessing
 import os
-import time
 from collections import deque
 from pathlib import Path
 
@@ -21,6 +20,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from training.curve import Curve
 from training.nets import SLOTS, Reader
 from training.plate_samples import CHARACTERS, HEIGHT, KINDS, WIDTH, sample
 
@@ -85,7 +85,8 @@ def train(out: Path, shards: int, seed: int, start: Path | None, peak: float) ->
         net.load_state_dict(torch.load(start, weights_only=True))
         first = 1000  # other samples than the first training's, at full strength
     optimiser = torch.optim.AdamW(net.parameters(), peak, weight_decay=1e-3)
-    steps, step, began, running = shards * 2 * SHARD // BATCH, 0, time.monotonic(), math.nan
+    steps, step, running = shards * 2 * SHARD // BATCH, 0, math.nan
+    curve = Curve(out, "Plate reader: CTC + 2 x slots + 0.2 x kind", steps)
     kept: deque[Shard] = deque(maxlen=KEPT)
     with multiprocessing.get_context("spawn").Pool(1, initializer=os.nice, initargs=(5,)) as pool:
         jobs = [(seed, first + number, shards) for number in range(shards)]
@@ -112,7 +113,7 @@ def train(out: Path, shards: int, seed: int, start: Path | None, peak: float) ->
                 running = loss.item() if math.isnan(running) else 0.98 * running + 0.02 * loss.item()
                 step += 1
                 if step % 64 == 0:
-                    print(f"step {step}/{steps} loss {running:.3f} {time.monotonic() - began:.0f} s", flush=True)
+                    curve.add(step, loss=running)
             out.parent.mkdir(parents=True, exist_ok=True)
             torch.save(net.state_dict(), out)
 

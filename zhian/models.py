@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout and nothing else there.")]
 UNCLEAR = (
-    "{name}: {licence}; no licence of the weights themselves is known. A real site uses it only after"
-    " `zhian models accept {name}`, and where gateway.toml says vision.reader = published."
+    "{name}: {licence}; the rights in the weights are not clear. A real site uses it only after"
+    " `zhian models accept {name}`, and where gateway.toml asks for it."
 )
 
 
@@ -79,6 +80,37 @@ def accept(
     _print([_row(known[name]) for name in names], as_json=as_json, note="accepted")
 
 
+@app.command()
+def train(
+    out: Annotated[Path, typer.Option(help="Folder for weights, curves and the new .tflite files.")] = Path(
+        "build/training"
+    ),
+    only: Annotated[str | None, typer.Option("--only", help="`reader` or `detector`; without export.")] = None,
+    shards: Annotated[
+        int | None, typer.Option("--shards", min=1, help="Fewer than the shipped weights had: a trial.")
+    ] = None,
+    install: Annotated[bool, typer.Option("--install", help="Put the new files in place of the shipped ones.")] = False,
+) -> None:
+    """Repeat the training of our own plate models on rendered plates, with progress and curves (about an hour)."""
+    import subprocess
+    from importlib.util import find_spec
+
+    from gateway.errors import VisionError
+
+    root = Path(__file__).parents[1]
+    if not (root / "training" / "train.py").is_file():
+        raise VisionError("training: its scripts are in no wheel; run this command in a checkout of the sources")
+    if only not in (None, "reader", "detector"):
+        raise VisionError(f"training: --only expects reader or detector, got {only!r}; correct it or leave it out")
+    if find_spec("torch") is None:
+        raise VisionError(
+            "training: torch is not installed here; pip install -e '.[train]' in a virtual environment of its own"
+        )
+    chosen = [*(["--only", only] if only else []), *(["--shards", str(shards)] if shards else [])]
+    arguments = ["-m", "training.train", "--out", str(out.absolute()), *chosen, *(["--install"] if install else [])]
+    raise typer.Exit(subprocess.run([sys.executable, *arguments], cwd=root, check=False).returncode)
+
+
 def _all() -> list[Entry]:
     from gateway.vision.models import PUBLISHED, entries
 
@@ -102,6 +134,8 @@ def _wanted(entry: Entry) -> Wanted:
         source.shapes,
         entry.file,
         entry.sha256,
+        source.registry,
+        source.conversion,
     )
 
 
