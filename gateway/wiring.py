@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
 
 import device_profiles
 from device_profiles import BarrierProfile, OsdpDeviceProfile
+from firmware.wire.offline import CacheKeys
 from gateway import config as configuration
 from gateway.config import GatewayConfig, resolve
 from gateway.control.barrier import BarrierSettings
 from gateway.control.door import DoorSettings
 from gateway.control.lift import LiftSettings
+from gateway.control.node_cache import NodeSettings
 from gateway.control.turnstile import ENABLE_IN, ENABLE_OUT, TURNED_IN, TURNED_OUT, TurnstileSettings
 from gateway.drivers.gpio import BarrierWiring, InputWiring
-from gateway.drivers.osdp import OsdpDevice
+from gateway.drivers.osdp import KeyFile, OsdpDevice
+from gateway.errors import DriverError
 from gateway.portal.barrier import BarrierTimes
 from gateway.portal.door import DoorTimes
 from gateway.uplink import UplinkSettings
@@ -54,6 +61,33 @@ def door_settings(config: GatewayConfig, door: configuration.Door) -> DoorSettin
     )
 
 
+def node_settings(config: GatewayConfig, door: configuration.Door) -> NodeSettings:
+    """What a door's node is told for the time without this gateway; times in ms."""
+    told = config.offline
+    return NodeSettings(
+        door.reader,
+        door.name,
+        round(door.unlock_s * 1000),
+        round(door.pin_wait_s * 1000),
+        round(told.after_s * 1000),
+        told.life_days * 86_400_000,
+    )
+
+
+def node_keys(file: Path, config: GatewayConfig, reader_name: str) -> Callable[[], CacheKeys]:
+    """The keys of a device's cache, from its base key as it is when asked; that may change."""
+    reader = next(one for one in config.reader if one.name == reader_name)
+    key_file = KeyFile(resolve(file, reader.key_file))
+
+    def keys() -> CacheKeys:
+        scbk = key_file.key()
+        if scbk is None:
+            raise DriverError(f"{key_file.path}: there is no key for {reader_name!r}; give the device one")
+        return CacheKeys(scbk)
+
+    return keys
+
+
 def turnstile_settings(turnstile: configuration.Turnstile) -> TurnstileSettings:
     """A turnstile's settings; times in ms."""
     return TurnstileSettings(
@@ -89,7 +123,9 @@ def osdp_device(file: Path, config: GatewayConfig, reader: configuration.Reader)
     _check_lock(file, config, reader, profile)
     _check_outputs(file, config, reader, profile)
     scbk = secret(file, reader.key_file, 16)
-    return OsdpDevice(reader.name, reader.address, scbk, profile.input_names(), profile.output_numbers())
+    key_file = KeyFile(resolve(file, reader.key_file))
+    names = profile.input_names(), profile.output_numbers()
+    return OsdpDevice(reader.name, reader.address, scbk, *names, key_file.staged(), key_file)
 
 
 def _check_lock(file: Path, config: GatewayConfig, reader: configuration.Reader, profile: OsdpDeviceProfile) -> None:
@@ -145,7 +181,10 @@ def barrier_settings(barrier: configuration.Barrier) -> BarrierSettings:
         lower_after_ms=round(barrier.lower_after_s * 1000),
         no_passage_ms=round(barrier.no_passage_s * 1000),
     )
-    return BarrierSettings(barrier.name, barrier.camera, {"zh": barrier.label.zh, "en": barrier.label.en}, times)
+    label = {"zh": barrier.label.zh, "en": barrier.label.en}
+    return BarrierSettings(
+        barrier.name, barrier.camera, label, times, barrier.reader, round(barrier.second_factor_s * 1000)
+    )
 
 
 def barrier_wiring(file: Path, barrier: configuration.Barrier) -> BarrierWiring:
@@ -205,7 +244,25 @@ def _tls(file: Path, told: configuration.Uplink) -> Tls | None:
 
 
 def _client_id(file: Path, told: configuration.Uplink, tls: Tls | None) -> str:
-    """A secret, since who knows it may displace its owner at some brokers: from its file, else from the private key."""
+    """A secret, since who knows it may displace its owner at some brokers: from its file, else from the private key.
+
+    With a certificate it begins with that certificate's name, which keeps it ours at the district's broker."""
+    secret = _secret_client_id(file, told, tls)
+    name = _certified_name(tls.certificate_file) if tls is not None else None
+    return secret if name is None else f"{name}/{secret}"
+
+
+def _certified_name(certificate_file: Path) -> str | None:
+    """The user whom a certificate names; None where it cannot be told: connecting will say why, and doors need none."""
+    try:
+        subject = x509.load_pem_x509_certificate(certificate_file.read_bytes()).subject
+    except (OSError, ValueError):
+        return None
+    names = subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(names[0].value) if len(names) == 1 else None
+
+
+def _secret_client_id(file: Path, told: configuration.Uplink, tls: Tls | None) -> str:
     if told.client_id_file is not None or tls is None:
         return _line(resolve(file, told.client_id_file or ""))
     try:

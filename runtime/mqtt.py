@@ -57,6 +57,9 @@ class Tls:
 class Access:
     """Where the broker is and who we are there. `client_id` and `password` are secrets.
 
+    A client id `USER/...` belongs to that user at our brokers: nobody else can end the connection by using it. It is
+    made so from `username`; where a certificate says who we are, `client_id` has to begin so itself.
+
     Without `tls` the password travels in clear: loopback only. With it the certificate says who we are.
     """
 
@@ -66,6 +69,11 @@ class Access:
     username: str | None = None
     password: str | None = None
     tls: Tls | None = None
+
+    @property
+    def session(self) -> str:
+        """The client id as the broker sees it."""
+        return self.client_id if self.username is None else f"{self.username}/{self.client_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +97,13 @@ class Arrived:
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How a connection behaves. `confirm_by_hand`: a message is confirmed (PUBACK) by `confirm` only."""
+    """How a connection behaves. `confirm_by_hand`: a message is confirmed (PUBACK) by `confirm` only; `hear_once`:
+    messages come at most once (QoS 0), for whoever is told again anyway. `rest_s`: after reading what was there, the
+    socket is left alone for so long, so that a busy connection costs one wake-up for many packets."""
 
     keep_session: bool = False
+    hear_once: bool = False
+    rest_s: float = 0.0
     confirm_by_hand: bool = False
     in_flight: int = DEFAULT_IN_FLIGHT
 
@@ -105,6 +117,10 @@ class Connection:
         self._loop = asyncio.get_running_loop()
         self._access = access
         self._on_message = on_message
+        self._rest_s = manner.rest_s
+        self._resting: asyncio.TimerHandle | None = None
+        self._qos_heard = 0 if manner.hear_once else 1
+        self._awaits_room = False  # the socket took no more; the loop says when it does
         self._connack: asyncio.Future[ReasonCode] = self._loop.create_future()
         self._suback: asyncio.Future[list[ReasonCode]] = self._loop.create_future()
         self.closed: asyncio.Future[str] = self._loop.create_future()
@@ -115,7 +131,7 @@ class Connection:
         self._misc: asyncio.TimerHandle | None = None
         self._client = client = mqtt.Client(
             CallbackAPIVersion.VERSION2,
-            client_id=access.client_id,
+            client_id=access.session,
             clean_session=not manner.keep_session,
             protocol=mqtt.MQTTv311,
             reconnect_on_failure=False,
@@ -163,12 +179,14 @@ class Connection:
         if not self.unconfirmed:
             self._progress_s = self._loop.time()
         self.unconfirmed += 1
+        self._write_rest()
         return True
 
     def confirm(self, message: Arrived) -> None:
         """PUBACK of a message that came on this connection, where it is confirmed by hand."""
         if not self.closed.done():
             self._client.ack(message.packet_id, message.qos)
+            self._write_rest()
 
     @property
     def stalled(self) -> bool:
@@ -202,7 +220,8 @@ class Connection:
                 self._not_let_in(reason, where)
             if not filters:
                 return
-            self._client.subscribe([(one, 1) for one in filters])
+            self._client.subscribe([(one, self._qos_heard) for one in filters])
+            self._write_rest()
             granted = await asyncio.wait_for(self._suback, HANDSHAKE_TIMEOUT_S)
         except TimeoutError:
             raise MqttError(f"the broker at {where} did not answer in {HANDSHAKE_TIMEOUT_S:.0f} s") from None
@@ -229,30 +248,59 @@ class Connection:
         client, loop = self._client, self._loop
         if isinstance(watched, socket.socket):  # a message must not wait for the acknowledgement of the one before it
             watched.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        client.on_socket_register_write = lambda _, __, sock: loop.add_writer(sock, client.loop_write)
-        client.on_socket_unregister_write = lambda _, __, sock: self._unwatch_writing(sock)
+        # Without paho's on_socket_register_write it writes at once, and the loop is asked only for what is left over: a
+        # turn of the loop and two system calls less a message.
         client.on_socket_close = lambda _, __, sock: self._unwatch(sock)
         loop.add_reader(watched, self._readable)
-        if client.want_write():
-            loop.add_writer(watched, client.loop_write)
+        self._write_rest()
         self._tick()
+
+    def _write_rest(self) -> None:
+        """Have the loop write what paho could not write at once (what is said within a callback, or a full socket)."""
+        if self._awaits_room or not self._client.want_write():
+            return
+        watched = self._client.socket()
+        if watched is not None:
+            self._awaits_room = True
+            self._loop.add_writer(watched, self._writable)
+
+    def _writable(self) -> None:
+        self._client.loop_write()
+        watched = self._client.socket()
+        if watched is not None and not self._client.want_write():
+            self._awaits_room = False
+            self._loop.remove_writer(watched)
 
     def _readable(self) -> None:
         """Read packets for as long as there are some: one a turn of the loop would cost more than the packet."""
+        more = self._read()
+        self._write_rest()  # confirmations, and what was published in answer
+        watched = self._client.socket()
+        if more:
+            self._loop.call_soon(self._readable)
+        elif self._rest_s and watched is not None and self._connack.done() and self._resting is None:
+            self._loop.remove_reader(watched)
+            self._resting = self._loop.call_later(self._rest_s, self._read_again)
+
+    def _read_again(self) -> None:
+        self._resting = None
+        watched = self._client.socket()
+        if watched is not None:
+            self._loop.add_reader(watched, self._readable)
+
+    def _read(self) -> bool:
+        """Whether there may be more to read at once."""
         for _ in range(_PACKETS_AT_ONCE):
             before = self._packets
             self._client.loop_read()
             watched = self._client.socket()
             if watched is None:
-                return
+                return False
             # What TLS has decrypted already makes no descriptor readable: nobody would come back for it.
             waiting = isinstance(watched, ssl.SSLSocket) and watched.pending() > 0
             if self._packets == before and not waiting:
-                return
-        self._loop.call_soon(self._readable)
-
-    def _unwatch_writing(self, sock: Any) -> None:
-        self._loop.remove_writer(sock)
+                return False
+        return True
 
     def _unwatch(self, sock: Any) -> None:
         with contextlib.suppress(OSError, ValueError):  # the descriptor may be gone already
@@ -262,14 +310,17 @@ class Connection:
     def _tick(self) -> None:
         """Keep-alive: paho pings, and notices a broker that does not answer."""
         self._client.loop_misc()
+        self._write_rest()
         if not self.closed.done():
             self._misc = self._loop.call_later(_MISC_INTERVAL_S, self._tick)
 
     def _abort(self, why: str) -> None:
         if self._misc is not None:
             self._misc.cancel()
+        if self._resting is not None:
+            self._resting.cancel()
         client, left = self._client, self._client.socket()
-        client.on_socket_register_write = client.on_socket_unregister_write = client.on_socket_close = None
+        client.on_socket_close = None
         if isinstance(left, socket.socket):
             self._unwatch(left)
             left.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -15,7 +16,9 @@ from pathlib import Path
 
 from center import config as center_config
 from center.broker.authority import expires
+from center.broker.callout import Doorkeeper
 from center.broker.configuration import configuration
+from center.broker.nats_link import NatsLink, own_user
 from center.broker.server_log import ServerLog
 from center.config import Broker, CenterConfig, User
 from center.errors import BrokerError
@@ -42,7 +45,8 @@ async def run(config_file: Path, now: Callable[[], datetime] = lambda: datetime.
     program = find_server()
     _make_folder(store)
     _make_folder(written.parent)
-    write_private(written, configuration(settings.broker, store, users, tls))
+    doorkeeper, password = Doorkeeper(users, by_certificate=tls is not None), secrets.token_urlsafe(32)
+    write_private(written, configuration(settings.broker, store, doorkeeper.issuer, own_user(password), tls))
     _refuse_taken_port(settings.broker)
     child = await asyncio.create_subprocess_exec(
         program,
@@ -56,17 +60,24 @@ async def run(config_file: Path, now: Callable[[], datetime] = lambda: datetime.
     )
     server_log = ServerLog(_logger)
     following = asyncio.create_task(server_log.follow(child.stderr))  # type: ignore[arg-type]
+    link: NatsLink | None = None
     try:
         await _until_ready(child, settings.broker, server_log)
+        link = await NatsLink.open(server_log.own_port, password, doorkeeper, now)
         _logger.info("ready", host=settings.broker.host, port=settings.broker.port, users=len(users))
         systemd.ready(f"MQTT on {settings.broker.host}:{settings.broker.port}")
         asyncio.get_running_loop().add_signal_handler(
-            signal.SIGHUP, lambda: _read_again(config_file, settings, store, written, child)
+            signal.SIGHUP, lambda: _read_again(config_file, settings, doorkeeper, link)
         )
-        await child.wait()
+        await link.serve()
+        await asyncio.wait_for(child.wait(), STOP_TIMEOUT_S)
         await following
         raise BrokerError(f"nats-server ended by itself ({_ended(child)}){server_log.last_words()}; start it again")
+    except TimeoutError:
+        raise BrokerError("nats-server does not let us decide any more who may connect; start it again") from None
     finally:
+        if link is not None:
+            link.close()
         asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)
         systemd.stopping()
         await asyncio.shield(_stop(child, following))
@@ -78,20 +89,16 @@ def read_users(config_file: Path, settings: CenterConfig) -> tuple[User, ...]:
     return center_config.read_users(file, with_passwords=not settings.broker.tls)
 
 
-def _read_again(
-    config_file: Path, settings: CenterConfig, store: Path, written: Path, child: asyncio.subprocess.Process
-) -> None:
-    """SIGHUP: another users file. Who is not in it any more is disconnected at once; the others notice nothing."""
-    tls = center_config.broker_tls_files(config_file, settings)
+def _read_again(config_file: Path, settings: CenterConfig, doorkeeper: Doorkeeper, link: NatsLink) -> None:
+    """SIGHUP: another users file. Who is not in it any more, or differs, is disconnected at once; the others notice
+    nothing."""
     try:
         users = read_users(config_file, settings)
-        write_private(written, configuration(settings.broker, store, users, tls))
     except UserError as e:
         _logger.error("the users stay as they were", why=str(e))
         return
-    if child.returncode is None:
-        child.send_signal(signal.SIGHUP)
-        _logger.info("users read again", users=len(users))
+    doorkeeper.change(users)
+    _logger.info("users read again", users=len(users), disconnected=link.end_unknown())
 
 
 def _check_certificate(file: Path, now: datetime) -> None:
@@ -163,7 +170,7 @@ async def _until_ready(child: asyncio.subprocess.Process, broker: Broker, server
         if child.returncode is not None:
             await asyncio.sleep(_POLL_S)  # its last line is still on the way
             raise BrokerError(f"nats-server did not start ({_ended(child)}){server_log.last_words()}")
-        if server_log.listening:
+        if server_log.listening and server_log.own_port:
             return
         await asyncio.sleep(_POLL_S)
     raise BrokerError(

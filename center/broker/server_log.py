@@ -15,6 +15,7 @@ _LINE = re.compile(r"^\[\d+\] \S+ \S+ \[(?P<level>[A-Z]{3})\] ?(?P<text>.*)$")
 _QUOTED_ID = re.compile(r'- \\?"(?:[^"\\]|\\.)*\\?"|client ID "[^"]*"')
 # The generated file is readable by its owner only, and a hash would need a dependency of its own.
 _LISTENING = "Listening for MQTT clients"
+_OWN_LISTENER = re.compile(r"Listening for client connections on 127\.0\.0\.1:(\d+)$")
 _EXPECTED = "Plaintext passwords detected"
 _PASSED_ON = {"WRN": "warning", "ERR": "error", "FTL": "error"}
 MAX_LINES = 30
@@ -36,6 +37,7 @@ class ServerLog:
         self._lines = 0
         self._last = ""
         self.listening = False  # MQTT clients may connect
+        self.own_port = 0  # of the plain NATS listener; 0: not yet known
 
     async def follow(self, stream: asyncio.StreamReader) -> None:
         """Until end of file. A line longer than the reader's limit is dropped in pieces."""
@@ -53,6 +55,8 @@ class ServerLog:
         parsed = _LINE.match(text)
         if parsed and parsed["text"].startswith(_LISTENING):
             self.listening = True
+        if parsed and not self.own_port and (own := _OWN_LISTENER.match(parsed["text"])):
+            self.own_port = int(own[1])
         level, said = (parsed["level"], redacted(parsed["text"])) if parsed else ("ERR", redacted(text))
         if level not in _PASSED_ON or not said or said.startswith(_EXPECTED):
             return

@@ -11,8 +11,13 @@ from typing import Any, Protocol
 
 from gateway.errors import StoreError
 
-SCHEMA_VERSION = 3
-_STEPS = {1: "schema.sql", 2: "schema_2.sql", 3: "schema_3.sql"}  # version -> the step that leads to it
+SCHEMA_VERSION = 4
+_STEPS = {
+    1: "schema.sql",
+    2: "schema_2.sql",
+    3: "schema_3.sql",
+    4: "schema_4.sql",
+}  # version -> the step that leads to it
 # Small WAL: the file is re-used sooner, which measured faster and keeps writes to an SD card low.
 WAL_AUTOCHECKPOINT_PAGES = 100
 WAL_SIZE_LIMIT_BYTES = 1 << 20  # what a burst leaves behind is cut off at the next checkpoint

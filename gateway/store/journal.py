@@ -19,17 +19,17 @@ from gateway.store import capacity, database, late
 from gateway.store.capacity import JournalLimits, Room
 from gateway.store.group_commit import GroupCommit, Request
 from gateway.store.healing import Healing, store_late
-from gateway.store.journal_disk import JournalDisk
-from gateway.store.journal_rows import JournalRows, row_of, said_late
+from gateway.store.journal_disk import ACK_FLUSH_S, JournalDisk
+from gateway.store.journal_rows import Committed, JournalRows, row_of, said_late
 from gateway.store.late import Late
 from gateway.store.memory_ring import MemoryRow
+from gateway.store.recent import Recent
 from gateway.store.reserve import Reserve
 from runtime.log import get
 
 MAX_WAITING = 10_000  # entries not yet committed; beyond this the disk has stopped
 STALL_S = 1.0  # a commit that takes longer: the disk stalls, nobody at a door waits for it
 SAY_STALL_S = 10.0  # cheap cards pause now and then; only a longer pause is worth an alarm
-ACK_FLUSH_S = 1.0  # an acknowledgement is written with the next commit, or after this
 PRUNE_EVERY_S = 60.0
 CLOSE_WAIT_S = 5.0
 log = get("journal")
@@ -58,7 +58,8 @@ class Journal:
         self._limits = limits or JournalLimits()
         self._center = center
         self._disk = JournalDisk(file, self._limits, reserve, center=center)
-        self._group = GroupCommit(self._store, self._failed, self._stalled, lambda: self._committed.set())
+        self._group = GroupCommit(self._store, self._done, self._failed, self._stalled, STALL_S)
+        self._recent = Recent()
         self._healing = Healing(self._heal)
         self._upkeep: asyncio.Task[None] | None = None
         self._committed = asyncio.Event()
@@ -165,7 +166,7 @@ class Journal:
             self._refuse_or_wait(rows, keep or {}, late_ok=late_ok)
             return
         request = Request(rows, late_ok, keep or {}, asyncio.get_running_loop().create_future())
-        self._group.add(request, STALL_S)
+        self._group.add(request)
         await request.done
 
     async def keep(self, key: str, value: str | None) -> None:
@@ -226,6 +227,9 @@ class Journal:
             self._late.early.found(await self._disk.ask(lambda: rows.early(acknowledged=True)))
             self._offered_again = True
             self._committed.set()
+        recent = self._recent.events(rows.epoch, first, min(last, first + limit - 1))
+        if recent is not None:
+            return recent
         return await self._disk.ask(lambda: rows.read(first, last, limit))
 
     async def acknowledge(self, upto: int) -> None:
@@ -239,6 +243,7 @@ class Journal:
         with `again`, was said in a report that the center had no room for)."""
         now_ms, certain = self._clock.now_ms(), self._clock.certain
         rows = self._rows_now()
+        self._recent.clear()
         if await self._disk.ask(lambda: rows.report_lost(ranges, reason, now_ms, certain, again=again)):
             self._committed.set()
 
@@ -267,10 +272,16 @@ class Journal:
 
     # --- committing ----------------------------------------------------------------------------------------------
 
-    async def _store(self, group: Sequence[Request]) -> None:
+    def _store(self, group: Sequence[Request]) -> asyncio.Future[Committed]:
         rows = [row for one in group for row in one.rows]
         keep = {key: value for one in group for key, value in one.keep.items()}
-        await self._disk.commit(rows, keep, self._acked_upto)
+        return self._disk.commit(rows, keep, self._acked_upto)
+
+    def _done(self, group: Sequence[Request], done: Committed) -> None:
+        if done.removed:
+            self._recent.clear()
+        self._recent.add(done.epoch, done.first, [row for one in group for row in one.rows])
+        self._committed.set()
 
     def _failed(self, group: Sequence[Request], error: Exception) -> None:
         told = StoreError(f"{self._file}: cannot be written ({error}); check the disk's space and health")
@@ -370,7 +381,7 @@ class Journal:
         rows, keep = self._late.take_all()
         if rows or keep:
             done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._group.add(Request(rows, True, keep, done), STALL_S)
+            self._group.add(Request(rows, True, keep, done))
 
     def _opened(self, rows: JournalRows) -> None:
         self._acked_upto = rows.acked_upto

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,12 +15,13 @@ from typing import Any, TypeVar, cast
 from gateway.errors import StoreError
 from gateway.store import database, opening
 from gateway.store.capacity import JournalLimits
-from gateway.store.journal_rows import JournalRows
+from gateway.store.journal_rows import Committed, JournalRows
 from gateway.store.memory_ring import MemoryRow
 from gateway.store.reserve import Reserve
 from gateway.store.writer_thread import WriterThread
 from runtime.log import get
 
+ACK_FLUSH_S = 1.0  # acknowledgements are written this often, with a commit where there is one: each changes a page
 ANSWER_S = 2.0  # a question that takes longer is given up; alarms that leave early must not wait behind it
 log = get("journal")
 _T = TypeVar("_T")
@@ -35,6 +37,7 @@ class JournalDisk:
         self._reserve = reserve
         self._center = center
         self._writer = WriterThread("journal")
+        self._ack_due_s = 0.0
         self._unanswered: asyncio.Future[Any] | None = None
 
     def use(self, connection: database.Connection) -> JournalRows:
@@ -46,19 +49,31 @@ class JournalDisk:
         """Do it in the thread, after what it has to do already."""
         return self._writer.call(function, *arguments)
 
-    async def commit(self, rows: Sequence[MemoryRow], keep: Mapping[str, str | None], acked_upto: int) -> None:
-        """All of it in one transaction; where the disk is full, once more without the reserve. Raises sqlite3.Error,
-        StoreError."""
-        store = self.rows
+    def commit(
+        self, rows: Sequence[MemoryRow], keep: Mapping[str, str | None], acked_upto: int
+    ) -> asyncio.Future[Committed]:
+        """All of it in one transaction; where the disk is full, once more without the reserve. The future may carry
+        sqlite3.Error or StoreError."""
+        return self.call(self._commit, self.rows, rows, keep, acked_upto)
+
+    def _commit(
+        self, store: JournalRows | None, rows: Sequence[MemoryRow], keep: Mapping[str, str | None], acked_upto: int
+    ) -> Committed:
+        """In the thread."""
         if store is None:
             raise StoreError(f"{self.file}: is not open")
+        now_s = time.monotonic()
+        if now_s < self._ack_due_s and not store.over(len(rows)):  # where room must be made, it decides what may go
+            acked_upto = store.acked_upto
+        else:
+            self._ack_due_s = now_s + ACK_FLUSH_S
         try:
-            await self.call(store.commit, rows, keep, acked_upto)
+            return store.commit(rows, keep, acked_upto)
         except sqlite3.Error as e:
-            if database.cause_of(e) not in ("full", "io") or not await self._free_reserve():
+            if database.cause_of(e) not in ("full", "io") or self._reserve is None or not self._reserve.free():
                 raise
             log.error("the disk is full; the reserve was freed, make space now", file=str(self.file))
-            await self.call(store.commit, rows, keep, acked_upto)
+            return store.commit(rows, keep, acked_upto)
 
     async def attempt(self, call: Callable[[JournalRows], object]) -> bool:
         """What may fail in silence, since it is done again or does not matter; False where it did."""
@@ -131,10 +146,6 @@ class JournalDisk:
     def stop(self, timeout_s: float) -> bool:
         """End the thread after what it has to do; False where the disk still holds it up then."""
         return self._writer.stop(timeout_s)
-
-    async def _free_reserve(self) -> bool:
-        reserve = self._reserve
-        return reserve is not None and bool(await self.call(reserve.free))
 
 
 def _looked_at(answer: asyncio.Future[Any]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from typing import NamedTuple
 
 import msgspec
 
@@ -38,8 +39,22 @@ _PRUNE_EARLY = (
     " (SELECT epoch FROM early GROUP BY epoch HAVING min(acked) = 1 AND max(time_ms) < ?)"
 )
 
+# Numbers of rows that the pages hide, removed and below every row that is left: their count is enough.
+_COUNT_HIDDEN = (
+    "UPDATE meta SET value = CAST(value AS INTEGER) + (SELECT count(*) FROM hidden WHERE seq < ?)"
+    " WHERE key = 'hidden_before'"
+)
+
 encode = msgspec.msgpack.Encoder().encode
 decode = msgspec.msgpack.Decoder(AnyEventData).decode
+
+
+class Committed(NamedTuple):
+    """What a commit did: its rows have the numbers from `first` on in `epoch`; `removed` older ones went for them."""
+
+    epoch: str
+    first: int
+    removed: int
 
 
 def row_of(data: AnyEventData, time_ms: int, certain: bool, holder: str | None, plate: str | None) -> MemoryRow:
@@ -91,15 +106,15 @@ class JournalRows:
 
     def commit(
         self, rows: Sequence[MemoryRow], keep: Mapping[str, str | None], acked_upto: int, running: bool | None = None
-    ) -> None:
+    ) -> Committed:
         """All of it in one transaction. Numbers are given here only."""
-        if len(rows) == 1 and not keep and acked_upto == self.acked_upto and running is None and not self._over(1):
+        if len(rows) == 1 and not keep and acked_upto == self.acked_upto and running is None and not self.over(1):
             (row,) = rows
             self._connection.execute(_INSERT, _numbered(row, self.last_seq + 1))
             self.last_seq, self.rows = self.last_seq + 1, self.rows + 1
-            return
+            return Committed(self.epoch, self.last_seq, 0)
         with self._transaction():
-            removed, lost = self._make_room(len(rows)) if rows else (0, [])
+            removed, lost = self._make_room(len(rows), acked_upto) if rows else (0, [])
             reports = _reports(self.epoch, lost, "full", rows[-1] if rows else None)
             seq, reported = self._insert([*reports, *rows])
             for key, value in keep.items():
@@ -112,6 +127,7 @@ class JournalRows:
         self._stored(seq, removed, reported)
         self._keep_in_memory(keep)
         self._acked(acked_upto)
+        return Committed(self.epoch, seq + 1 - len(rows), removed)
 
     def commit_late(
         self,
@@ -126,7 +142,7 @@ class JournalRows:
         early = [row for row in rows if row.early_seq]
         with self._transaction():
             ordinary = [row for row in (*rows, healed) if row is not None and not row.early_seq]
-            removed, lost = self._make_room(len(ordinary)) if ordinary else (0, [])
+            removed, lost = self._make_room(len(ordinary), acked_upto) if ordinary else (0, [])
             reports = _reports(self.epoch, lost, "full", ordinary[-1] if ordinary else None)
             self._insert_early(memory_epoch, rows, self.last_seq + len(reports) + 1)
             self._connection.executemany(
@@ -193,11 +209,14 @@ class JournalRows:
         before_ms = now_ms - self._limits.retain_days * _DAY_MS
         found = self._connection.execute(
             "SELECT seq FROM journal WHERE seq <= ? AND seq < ? AND time_ms < ? ORDER BY seq LIMIT ?",
-            (self._free_upto(), self.last_seq, before_ms, _PRUNE_ROWS),
+            (self._free_upto(0), self.last_seq, before_ms, _PRUNE_ROWS),
         ).fetchall()
         with self._transaction():
             self._connection.executemany("DELETE FROM journal WHERE seq = ?", found)
             self._connection.execute(_PRUNE_EARLY, (before_ms,))
+            oldest = self._connection.execute("SELECT min(seq) FROM journal").fetchone()
+            self._connection.execute(_COUNT_HIDDEN, oldest)
+            self._connection.execute("DELETE FROM hidden WHERE seq < ?", oldest)
         self.rows -= len(found)
         return len(found)
 
@@ -268,19 +287,20 @@ class JournalRows:
         else:
             self._reported += reported
 
-    def _over(self, new: int) -> int:
+    def over(self, new: int) -> int:
+        """How many rows are too many with `new` ones more."""
         return max(0, self.rows + new - self._limits.rows_max)
 
-    def _free_upto(self) -> int:
-        return self.acked_upto if self._center else self.last_seq
+    def _free_upto(self, acked_upto: int) -> int:
+        return max(acked_upto, self.acked_upto) if self._center else self.last_seq
 
-    def _make_room(self, new: int) -> tuple[int, list[Range]]:
+    def _make_room(self, new: int, acked_upto: int) -> tuple[int, list[Range]]:
         """How many rows were removed, and the numbers among them that the center does not have."""
-        over = self._over(new)
+        over, free_upto = self.over(new), self._free_upto(acked_upto)
         if not over:
             return 0, []
         wanted = max(over, self._limits.chunk)
-        done = self._remove("seq <= ?", (self._free_upto(),), wanted)
+        done = self._remove("seq <= ?", (free_upto,), wanted)
         if len(done) >= over:
             return len(done), []
         lost = Ranges()
@@ -289,7 +309,7 @@ class JournalRows:
             for kind in ("type <> ?", "type = ?"):  # what was said to be lost is forgotten last of its rank
                 if removed < wanted:
                     where = f"severity = ? AND {kind} AND seq > ?"
-                    gone = self._remove(where, (severity, LOST_TYPE, self._free_upto()), wanted - removed)
+                    gone = self._remove(where, (severity, LOST_TYPE, free_upto), wanted - removed)
                     removed += len(gone)
                     for seq in gone:
                         lost.add(seq, seq)

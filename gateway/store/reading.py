@@ -22,7 +22,13 @@ _decode = msgspec.msgpack.Decoder(AnyEventData).decode
 MAX_LIMIT = 500
 # What nobody on the site sees without the right to: neither a row, nor a gap in the numbers, nor a count.
 DURESS = CATALOGUE[AccessDuress].type
-_HIDDEN = "SELECT seq FROM journal WHERE type = 'zhian.access.duress' ORDER BY seq"
+# In one statement, so that nothing is removed between two looks. Null: how many there were before all that is left.
+_HIDDEN = """
+    SELECT NULL, CAST(value AS INTEGER) FROM meta WHERE key = 'hidden_before'
+    UNION ALL SELECT seq, 0 FROM journal WHERE type = 'zhian.access.duress'
+    UNION ALL SELECT seq, 0 FROM hidden
+    ORDER BY 1
+"""
 _NEWEST = """
     SELECT seq, time_ms, clock_certain, data, plate, name_zh, name_en
     FROM journal LEFT JOIN holder ON holder.id = journal.holder
@@ -40,6 +46,28 @@ _EARLY = """
       AND place >= ?4 AND (?5 IS NULL OR type <> ?5)
     ORDER BY place DESC, time_ms DESC, seq DESC LIMIT ?6
 """
+
+
+@dataclass(frozen=True, slots=True)
+class _Hidden:
+    """Rows that are not to be seen: how many there were before the oldest row left, and the others' numbers, ascending.
+    Those that are gone count on, so that a number which was shown once stays the same."""
+
+    before: int = 0
+    seqs: tuple[int, ...] = ()
+
+    def shown(self, seq: int) -> int:
+        """How many rows up to `seq` are not hidden."""
+        return max(0, seq - self.before - bisect_right(self.seqs, seq))
+
+    def real(self, shown: int) -> int:
+        """The number in the journal of the row that is shown as `shown`."""
+        seq = shown + self.before
+        for one in self.seqs:
+            if one > seq:
+                break
+            seq += 1
+        return seq
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +132,8 @@ class JournalReading:
         with self._lock:
             acked = int(self._query("SELECT value FROM meta WHERE key = 'acked_upto'")[0][0])
             hidden = self._hidden()
-            before = None if before_seq is None else _real(before_seq, hidden)
-            after = None if after_seq is None else _real(after_seq, hidden)
+            before = None if before_seq is None else hidden.real(before_seq)
+            after = None if after_seq is None else hidden.real(after_seq)
             left_out = None if self._see_duress else DURESS
             most = max(1, min(limit, MAX_LIMIT))
             rows = self._query(_NEWEST, (before, after, portal, most, left_out))
@@ -118,11 +146,13 @@ class JournalReading:
     def shown(self, seq: int) -> int:
         """What the number `seq` of the journal is counted as here. Raises StoreError."""
         with self._lock:
-            return _shown(seq, self._hidden())
+            return self._hidden().shown(seq)
 
-    def _hidden(self) -> list[int]:
-        """The numbers of the rows that are not to be seen, ascending."""
-        return [] if self._see_duress else [row[0] for row in self._query(_HIDDEN)]
+    def _hidden(self) -> _Hidden:
+        if self._see_duress:
+            return _Hidden()
+        (_, before), *others = self._query(_HIDDEN)
+        return _Hidden(before, tuple(seq for seq, _ in others))
 
     def counts(self) -> JournalCounts:
         """Totals of the present epoch. Raises StoreError."""
@@ -137,8 +167,8 @@ class JournalReading:
         if not self._see_duress:
             by_type.pop(DURESS, None)
             early.pop(DURESS, None)
-        acked_upto = _shown(int(meta["acked_upto"]), hidden)
-        return JournalCounts(meta["epoch"], _shown(made, hidden), acked_upto, by_type, sum(early.values()))
+        acked_upto = hidden.shown(int(meta["acked_upto"]))
+        return JournalCounts(meta["epoch"], hidden.shown(made), acked_upto, by_type, sum(early.values()))
 
     def identities(self) -> set[tuple[str, int]]:
         """(epoch, seq) of every event that was ever meant for the center, those that are gone included. Raises
@@ -177,29 +207,14 @@ class JournalReading:
             raise StoreError(f"{self._file}: cannot be read ({e}); is the gateway's core running?") from e
 
 
-def _shown(seq: int, hidden: list[int]) -> int:
-    """How many rows up to `seq` are not hidden."""
-    return seq - bisect_right(hidden, seq)
-
-
-def _real(shown: int, hidden: list[int]) -> int:
-    """The number in the journal of the row that is shown as `shown`."""
-    seq = shown
-    for one in hidden:
-        if one > seq:
-            break
-        seq += 1
-    return seq
-
-
-def _recorded(row: tuple, acked: bool, hidden: list[int]) -> RecordedEvent:  # type: ignore[type-arg]
+def _recorded(row: tuple, acked: bool, hidden: _Hidden) -> RecordedEvent:  # type: ignore[type-arg]
     seq, time_ms, certain, body, plate, name_zh, name_en = row
     data = _decode(body)
     about = entry(data)
     reason = getattr(data, "reason", None)
     known = Reason(reason) if reason in Reason.__members__.values() else None
     return RecordedEvent(
-        seq=_shown(seq, hidden),
+        seq=hidden.shown(seq),
         time_ms=time_ms,
         clock_certain=bool(certain),
         type=about.type,

@@ -22,7 +22,7 @@ from gateway.ports import Clock, Outbox
 from gateway.uplink.alarms import Alarms
 from gateway.uplink.window import Sending, SendWindow
 from runtime import log
-from runtime.mqtt import Access, Arrived, Connection, MqttError, Tls, Will
+from runtime.mqtt import Access, Arrived, Connection, Manner, MqttError, Tls, Will
 
 _STABLE_MS = 10_000  # a connection that held this long: the next attempt after it comes soon
 _MAX_SAID = 100
@@ -32,6 +32,9 @@ _REPORT_AGAIN_MS = 3_000  # far more than a report takes to arrive; doubles whil
 _REPORT_AGAIN_MAX_MS = 600_000
 _EPOCHS_APART_MS = 3_600_000  # a center that errs, or lies, must not make this gateway begin one after the other
 _READ_AGAIN_MS = 3_000
+# Each answer says all that those before it said, and what is not answered is sent again: none of them is urgent, and a
+# wake-up each for a confirmation and an answer would cost more than the event did.
+_MANNER = Manner(hear_once=True, rest_s=0.01)
 _OLDER_CENTER = ("unknown-codec", "unknown-dictionary")
 _logger = log.get("uplink")
 
@@ -86,12 +89,14 @@ class Uplink:
         self._access = Access(
             settings.host, settings.port, settings.client_id, settings.username, settings.password, settings.tls
         )
+        self._event_topic, self._ack_topic = topics.topic(self._name, Kind.EVENT), topics.topic(self._name, Kind.ACK)
         self._encoder = FrameEncoder()
         self._alarms = Alarms(self._name, outbox, self._encoder, settings.simulated, settings.batch_events)
         self._epoch = outbox.epoch
-        self._wake = asyncio.Event()
+        self._wake = outbox.committed  # one thing to wait for: answers and the connection's end set it as well
         self._answers: deque[Ack | Refused] = deque(maxlen=_MAX_ANSWERS_WAITING)
         self._connected = False
+        self._connections = 0
         self._said: set[str] = set()
         self._recorded: set[str] = set()
         self._report_due_ms: int | None = None
@@ -105,37 +110,38 @@ class Uplink:
         """Connected to the broker and subscribed to the center's answers."""
         return self._connected
 
+    @property
+    def connections(self) -> int:
+        """How often it was connected in this run."""
+        return self._connections
+
     async def run(self) -> None:
         """Until cancelled. A broker that is away, refuses or restarts is tried again with growing, jittered waits."""
-        forwarding = asyncio.create_task(self._forward_commits())
         least_s, most_s = self._timing.reconnect_min_s, self._timing.reconnect_max_s
         delay_s = least_s
-        try:
-            while True:
-                began_ms = self._clock.monotonic_ms()
-                try:
-                    await self._one_connection()
-                except (MqttError, GatewayError) as e:  # the broker, or the outbox
-                    self._say_once(str(e))
-                if self._clock.monotonic_ms() - began_ms > _STABLE_MS:
-                    delay_s = least_s
-                # Decorrelated jitter: thousands of gateways that lost the same broker do not stay in step.
-                delay_s = min(most_s, random.uniform(least_s, delay_s * 3))  # noqa: S311  # not a secret
-                await asyncio.sleep(delay_s)
-        finally:
-            forwarding.cancel()
-            await asyncio.gather(forwarding, return_exceptions=True)
+        while True:
+            began_ms = self._clock.monotonic_ms()
+            try:
+                await self._one_connection()
+            except (MqttError, GatewayError) as e:  # the broker, or the outbox
+                self._say_once(str(e))
+            if self._clock.monotonic_ms() - began_ms > _STABLE_MS:
+                delay_s = least_s
+            # Decorrelated jitter: thousands of gateways that lost the same broker do not stay in step.
+            delay_s = min(most_s, random.uniform(least_s, delay_s * 3))  # noqa: S311  # not a secret
+            await asyncio.sleep(delay_s)
 
     async def _one_connection(self) -> None:
         will = Will(topics.topic(self._name, Kind.STATE), LAST_WILL)
-        filters = [topics.topic(self._name, Kind.ACK)]
+        filters = [self._ack_topic]
         self._answers.clear()
         self._encoder.oldest = False  # the center may have been updated
         self._alarms.new_connection()
         self._report_due_ms = None  # the reports that are not acknowledged are sent first
-        connection = await Connection.open(self._access, filters, self._arrived, will)
+        connection = await Connection.open(self._access, filters, self._arrived, will, _MANNER)
         connection.closed.add_done_callback(lambda _: self._wake.set())
         self._connected = True
+        self._connections += 1
         self._said.clear()
         _logger.info("connected to the center's broker", backlog=self._outbox.last_seq - self._outbox.acked_upto)
         try:
@@ -186,18 +192,13 @@ class Uplink:
         now_ms = self._clock.monotonic_ms()
         dues = (window.due_ms(), self._alarms.early_due_ms(self._resend_after_ms), self._read_due_ms or None)
         due_ms = min([state_due_ms, *(due for due in dues if due is not None)])
-        try:
-            async with asyncio.timeout(max(0.0, (due_ms - now_ms) / 1000)):
-                await self._wake.wait()
-        except TimeoutError:
+        if self._wake.is_set():
             return
-
-    async def _forward_commits(self) -> None:
-        """One thing to wait for instead of two: a commit wakes the same event as an acknowledgement."""
-        while True:
-            await self._outbox.committed.wait()
-            self._outbox.committed.clear()
-            self._wake.set()
+        timer = asyncio.get_running_loop().call_later(max(0.0, (due_ms - now_ms) / 1000), self._wake.set)
+        try:
+            await self._wake.wait()
+        finally:
+            timer.cancel()
 
     # --- sending -------------------------------------------------------------------------------------------------
 
@@ -256,7 +257,7 @@ class Uplink:
             _logger.error("an event cannot be sent", seq=sending.first, why=str(e))
             window.gone(sending, sending.first)
             return True
-        if not connection.publish(topics.topic(self._name, Kind.EVENT), frame):
+        if not connection.publish(self._event_topic, frame):
             return False
         window.sent(sending, events[-1].seq, self._clock.monotonic_ms())
         return True
@@ -276,7 +277,7 @@ class Uplink:
     # --- the center's answers ------------------------------------------------------------------------------------
 
     def _arrived(self, message: Arrived) -> None:
-        if message.topic != topics.topic(self._name, Kind.ACK):
+        if message.topic != self._ack_topic:
             return
         try:
             answer = decode_answer(message.payload)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -12,13 +13,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
 
 from center import config as center_config
+from center.broker.authority import make_authority, make_certificate
+from center.broker.callout import CalloutError, Doorkeeper, Question, question
 from center.broker.configuration import configuration
+from center.broker.nats_link import own_user
 from center.broker.server_log import MAX_LINES, WINDOW_S, ServerLog, redacted
 from center.config import Broker, User
 from runtime.errors import ConfigError
@@ -147,7 +153,7 @@ def test_the_configuration_file_is_private(start, config: Path, port: int) -> No
     start()
     until(lambda: answers(port), "MQTT answers")
     assert stat.S_IMODE(written.stat().st_mode) == 0o600
-    assert SECRET in written.read_text()
+    assert SECRET not in written.read_text(), "it holds nobody's password but our own of this run"
 
 
 def test_no_listener_beyond_loopback(start, config: Path, port: int) -> None:
@@ -178,16 +184,98 @@ GATEWAY = User(
 def test_permissions_name_one_gateway_and_nothing_with_a_wildcard() -> None:
     center = User(username="center", password="x" * 16, role="center")
     broker = Broker(data="b", users_file="u", port=1883)
-    document = json.loads(configuration(broker, Path("/tmp/store"), [center, GATEWAY]))
-    of_center, of_gateway = document["authorization"]["users"]
-    assert of_gateway["permissions"] == {
-        "publish": {"allow": [f"zhian.v1.east.garden.gw-1.up.{k}" for k in ("event", "alarm", "state", "reply")]},
-        "subscribe": {"allow": [f"zhian.v1.east.garden.gw-1.down.{k}" for k in ("ack", "command")]},
+    doorkeeper = Doorkeeper([center, GATEWAY], by_certificate=False)
+    document = json.loads(configuration(broker, Path("/tmp/store"), doorkeeper.issuer, own_user("x" * 16)))
+    assert "users" not in document["authorization"], "who is not let in by us is not let in"
+    assert GATEWAY.password not in json.dumps(document)
+    of_gateway, of_center = (let_in(doorkeeper, user) for user in (GATEWAY, center))
+    assert of_gateway["pub"] == {
+        "allow": [f"zhian.v1.east.garden.gw-1.up.{k}" for k in ("event", "alarm", "state", "reply")]
     }
+    assert of_gateway["sub"] == {"allow": [f"zhian.v1.east.garden.gw-1.down.{k}" for k in ("ack", "command")]}
     assert of_gateway["allowed_connection_types"] == ["MQTT"]
-    assert of_gateway["password"] == GATEWAY.password
-    assert of_center["permissions"]["publish"]["allow"] == ["zhian.v1.*.*.*.down.ack", "zhian.v1.*.*.*.down.command"]
+    assert of_center["pub"]["allow"] == ["zhian.v1.*.*.*.down.ack", "zhian.v1.*.*.*.down.command"]
     assert document["mqtt"]["max_ack_pending"] < 1000, "near 65535 NATS grants a subscription and serves nothing"
+
+
+def asked(user: str, password: str, client_id: str = "x", kind: str = "mqtt", chain: str | None = None) -> Question:
+    """As nats-server asks; its own token has a signature that nobody looks at."""
+    claims = {
+        "server_id": {"id": "NSERVER"},
+        "user_nkey": "UNKEY",
+        "client_info": {"id": 7, "type": kind, "mqtt_id": client_id},
+        "connect_opts": {"user": user, "pass": password},
+        **({"client_tls": {"verified_chains": [[chain]]}} if chain is not None else {}),
+    }
+    body = base64.urlsafe_b64encode(json.dumps({"nats": claims}).encode()).rstrip(b"=")
+    return question(b"head." + body + b".signature")
+
+
+def claims_of(token: bytes) -> dict[str, Any]:
+    body = token.split(b".")[1]
+    return dict(json.loads(base64.urlsafe_b64decode(body + b"=" * (-len(body) % 4))))
+
+
+def let_in(doorkeeper: Doorkeeper, user: User, client_id: str = "x") -> dict[str, Any]:
+    answer = doorkeeper.answer(asked(user.username, user.password or "", client_id), 1_790_000_000)
+    assert answer.user == user
+    response = claims_of(answer.token)
+    assert (response["aud"], response["sub"], "error" in response["nats"]) == ("NSERVER", "UNKEY", False)
+    return dict(claims_of(response["nats"]["jwt"].encode())["nats"])
+
+
+CENTER = User(username="center", password="x" * 16, role="center")
+
+
+@pytest.mark.parametrize(
+    ("question_of", "why"),
+    [
+        (lambda: asked("gw-1", GATEWAY.password, "center/secret"), "belongs to another"),
+        (lambda: asked("gw-1", GATEWAY.password, "gw-10/secret"), "belongs to another"),
+        (lambda: asked("gw-1", GATEWAY.password, "/secret"), "belongs to another"),
+        (lambda: asked("gw-1", GATEWAY.password, "GW-1/secret"), "belongs to another"),
+        (lambda: asked("gw-1", CENTER.password), "no such user"),
+        (lambda: asked("gw-1", ""), "no such user"),
+        (lambda: asked("gw-2", GATEWAY.password), "no such user"),
+        (lambda: asked("", ""), "no such user"),
+        (lambda: asked("gw-1", GATEWAY.password, kind="nats"), "no such user"),
+        (lambda: asked("gw-1", GATEWAY.password, "gw-1/" + "x" * 300), "no such user"),
+    ],
+)
+def test_who_is_refused(question_of, why: str) -> None:
+    doorkeeper = Doorkeeper([CENTER, GATEWAY], by_certificate=False)
+    answer = doorkeeper.answer(question_of(), 1_790_000_000)
+    assert answer.user is None
+    assert why in answer.why
+    assert claims_of(answer.token)["nats"] == {"type": "authorization_response", "version": 2, "error": "refused"}
+
+
+def test_ones_own_client_ids_and_those_of_nobody_are_taken() -> None:
+    doorkeeper = Doorkeeper([CENTER, GATEWAY], by_certificate=False)
+    for client_id in ("gw-1/secret", "gw-1/", "gw-1", "center", "", "anything"):
+        let_in(doorkeeper, GATEWAY, client_id)
+    doorkeeper.change([CENTER])
+    assert doorkeeper.answer(asked("gw-1", GATEWAY.password), 0).user is None
+    assert doorkeeper.knows(CENTER)
+    assert not doorkeeper.knows(GATEWAY)
+
+
+def test_with_certificates_a_password_is_worth_nothing(tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    make_authority(tmp_path, "authority", now)
+    own, other = (make_certificate(tmp_path, tmp_path, name, now).read_text() for name in ("gw-1", "gw-9"))
+    doorkeeper = Doorkeeper([CENTER, GATEWAY], by_certificate=True)
+    assert doorkeeper.answer(asked("center", "x" * 16, "gw-1/s", chain=own), 0).user == GATEWAY
+    for chain in (None, other, "", "not a certificate", own.replace("M", "N", 3)):
+        assert doorkeeper.answer(asked("gw-1", GATEWAY.password, chain=chain), 0).user is None
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"a", b"a.b.c", b"a.e30.c", b"a.!!!.c", b"a.W10.c", b"a.eyJuYXRzIjp7fX0.c", b"." * 9]
+)
+def test_what_is_not_understood_is_not_answered(raw: bytes) -> None:
+    with pytest.raises(CalloutError):
+        question(raw)
 
 
 def test_client_ids_do_not_reach_the_log() -> None:

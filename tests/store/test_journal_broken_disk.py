@@ -411,7 +411,9 @@ async def test_a_question_to_a_disk_that_hangs_is_given_up_and_not_asked_again(t
     journal, disk = moody(tmp_path / "j.sqlite")
     await journal.record([closed(1)])
     disk.answers.clear()
+    assert len(await journal.read(1, 1, 1)) == 1, "what was just stored is at hand without the disk"
     under_way = asyncio.create_task(journal.report_lost([(1, 1)], "gone"))
+    await asyncio.sleep(0)  # it begins, and from then on the disk is asked
     holding = journal._disk.call(disk.answers.wait, 10)
     with pytest.raises(StoreError, match="does not answer"):
         await journal.read(1, 1, 1)

@@ -131,7 +131,7 @@ def test_a_newer_schema_is_refused_and_left_alone(tmp_path):
     connection = database.open_for_writing(file)
     connection.execute("PRAGMA user_version=99")
     connection.close()
-    with pytest.raises(StoreError, match="schema version 99, this program knows 3; install the release that wrote it"):
+    with pytest.raises(StoreError, match="schema version 99, this program knows 4; install the release that wrote it"):
         opening.open_store(file)
     assert not [f for f in tmp_path.iterdir() if "damaged" in f.name]
 

@@ -257,14 +257,19 @@ class District:
             "tls": self.tls_of(gateway),
         }
         if self.tls:
-            values |= {"username": None, "password": None}
+            values |= {"username": None, "password": None, "client_id": f"{gateway}/client-id-of-{gateway}"}
         return UplinkSettings(**{**values, **changes})
+
+    def session_of(self, gateway: str) -> str:
+        """The client id with which this gateway is connected."""
+        told = self.settings(gateway)
+        return Access("127.0.0.1", self.port, told.client_id, told.username, told.password, told.tls).session
 
     @property
     def access(self) -> Access:
         """Ingest's own."""
         if self.tls:
-            return Access("127.0.0.1", self.port, "client-id-of-ingest", tls=self.tls_of("center"))
+            return Access("127.0.0.1", self.port, "center/client-id-of-ingest", tls=self.tls_of("center"))
         return Access("127.0.0.1", self.port, "client-id-of-ingest", "center", self.password("center"))
 
     def process(self, *words: str) -> Command:
@@ -366,6 +371,7 @@ class Peer:
         self.granted: list[bool] = []
         self.published = 0
         self.connected = False
+        self.refused = False
         self.port = port
         self.client = client = mqtt.Client(
             CallbackAPIVersion.VERSION2, client_id=client_id, protocol=mqtt.MQTTv311, clean_session=True
@@ -381,6 +387,7 @@ class Peer:
 
     def _connected(self, _: Any, __: Any, ___: Any, reason: Any, ____: Any) -> None:
         self.connected = not reason.is_failure
+        self.refused = bool(reason.is_failure)
 
     def _published(self, *_: Any) -> None:
         self.published += 1

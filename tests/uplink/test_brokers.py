@@ -92,10 +92,10 @@ async def test_a_gateway_speaks_and_hears_only_for_itself(kind: str, district: D
 
 
 async def test_nobody_takes_anothers_connection(kind: str, district: District) -> None:
-    """What one gateway can try against another: its client id, its name as user name."""
+    """What one gateway, with its own valid credentials, can try against another: its very client id, its user name."""
     outbox = MemoryOutbox()
     link = uplink(district, outbox)
-    taken = district.settings().client_id if kind.startswith("mosquitto") else "gw-1"
+    taken = district.session_of("gw-1")
     async with broker_of(kind, district), district.ingesting(), running(link.run()) as task:
         await until(lambda: link.connected, "connected")
         thieves = [peer(district, "gw-2", client_id=taken)]
@@ -111,6 +111,7 @@ async def test_nobody_takes_anothers_connection(kind: str, district: District) -
             await until(lambda made=made: outbox.acked_upto == made, "the owner goes on")
             assert link.connected
             thief.client.disconnect()
+        assert link.connections == 1, "the owner's connection was never ended"
         assert not task.done()
     assert_complete(district, outbox)
     assert len(district.rows()) == outbox.last_seq, "nothing of the thieves arrived"

@@ -142,20 +142,22 @@ async def test_a_center_that_answers_nonsense_is_not_believed(district: District
         assert not task.done()
 
 
-async def test_a_taken_client_id_displaces_and_the_owner_comes_back(district: District) -> None:
-    """What is not possible yet: with passwords, whoever knows a client id can push its owner out. It is a secret."""
-    outbox = MemoryOutbox()
-    link = uplink(district, outbox)
-    async with district.process("broker", "run"), district.ingesting(), running(link.run()):
-        await until(lambda: link.connected, "connected")
-        thief = Peer(district.port, "gw-2", district.password("gw-2"), district.settings().client_id)
-        async with thief:
-            await until(lambda: not link.connected, "displaced")
-        outbox.make(10)
-        await until(lambda: outbox.acked_upto == 10, "back again")
+async def test_a_client_id_that_belongs_to_another_is_refused_and_not_logged(district: District) -> None:
+    taken = district.session_of("gw-1")
+    async with district.process("broker", "run"):
+        for user in ("gw-2", "center"):
+            thief = Peer(district.port, user, district.password(user), taken)
+            await asyncio.to_thread(thief.client.connect, "127.0.0.1", district.port)
+            thief.client.loop_start()
+            await until(lambda thief=thief: thief.refused, "refused")
+            await asyncio.to_thread(thief.client.loop_stop)
+        async with peer(district, "gw-1", client_id=taken):
+            pass  # its owner
+        async with peer(district, "gw-2", client_id="of-nobody"):
+            pass
     said = (district.folder / "broker-run.log").read_text()
     assert district.settings().client_id not in said, "client ids are secrets: not in the log"
-    assert "Replacing old client" in said
+    assert "gw-2 used a client id that belongs to another user" in said
 
 
 async def test_a_retained_state_is_no_sign_of_life(district: District) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from center.broker.authority import make_authority, make_certificate
 from gateway import config as configuration
 from gateway import wiring
 from runtime.errors import ConfigError
@@ -58,7 +60,14 @@ def test_with_tls_the_client_id_comes_from_the_key_and_no_password_is_sent(tmp_p
     assert told is not None
     assert told.tls is not None
     assert (told.host, told.username, told.password) == ("broker.example", None, None)
-    assert len(told.client_id) == 32
+    assert len(told.client_id) == 32, "a certificate that cannot be read must not keep the doors from starting"
+    now = datetime.now(UTC)
+    make_authority(tmp_path / "ca", "authority", now)
+    made = make_certificate(tmp_path / "ca", tmp_path / "made", "garden-gw-1", now)
+    (tmp_path / "gw.pem").write_bytes(made.read_bytes())
+    named = wiring.uplink_settings(file, config)
+    assert named is not None
+    assert named.client_id == f"garden-gw-1/{told.client_id}", "at the broker it belongs to this user"
     key.write_bytes(b"another private key")
     again = wiring.uplink_settings(file, config)
     assert again is not None

@@ -51,6 +51,30 @@ def numbers_at(district: District) -> list[int]:
     return sorted(number for (number,) in found)
 
 
+class _StandingClock(SteadyClock):
+    def now_ms(self) -> int:
+        return 1_790_000_000_000
+
+
+async def test_events_of_one_device_in_one_millisecond_are_all_kept(district: District) -> None:
+    """Time tells nothing apart: not in the journal, not on the way (one by one and in batches), not at the center."""
+    file = district.folder / "gateway.sqlite"
+    journal = Journal(opening.open_store(file).connection, _StandingClock(), file)
+    for _ in range(20):
+        await journal.record([NewEntry(PortalOpened("lobby"))] * 2)  # waits for the center, and is sent in batches
+    link = uplink(district, journal)  # type: ignore[arg-type]
+    async with district.process("broker", "run"), district.ingesting(), running(link.run()):
+        await until(lambda: journal.acked_upto == 40, "the backlog is stored")
+        for _ in range(20):
+            await journal.record([NewEntry(PortalOpened("lobby"))])
+            await journal.record([NewEntry(PortalOpened("lobby"))])
+        await until(lambda: journal.acked_upto == 80, "stored")
+    await journal.close()
+    assert sorted(district.rows()) == [("gw-1", journal.epoch, seq) for seq in range(1, 81)]
+    with contextlib.closing(sqlite3.connect(f"{district.database.as_uri()}?mode=ro", uri=True)) as center:
+        assert center.execute("SELECT count(*), count(DISTINCT time_ms) FROM event").fetchone() == (80, 1)
+
+
 @pytest.mark.timeout(120)
 async def test_a_journal_that_overflowed_with_a_thousand_holes_is_sent_to_its_end(district: District) -> None:
     """In an outage the least severe goes first, from between the rest: far more single gaps than the center asks for,
