@@ -21,10 +21,20 @@ from gateway.operations.messages import (
     BeginLockdown,
     Done,
     EndLockdown,
+    EnrolFace,
+    EnrolledAnswer,
+    EnrolledFace,
+    ErasedAnswer,
     Explain,
     ExplainAnswer,
+    FaceReceipt,
+    FacesAnswer,
     ForgetPresence,
     ForgottenAnswer,
+    HearBus,
+    Heard,
+    HeardAnswer,
+    ListFaces,
     OpenPortal,
     PassAnswer,
     PolicyAnswer,
@@ -34,17 +44,20 @@ from gateway.operations.messages import (
     ResetFire,
     RestoreCredential,
     RevokeCredential,
+    RotateKey,
     SetPortalMode,
     Status,
     StatusAnswer,
     UndoPolicy,
     Whose,
+    WithdrawFace,
     decode_answer,
     encode,
 )
 
 A = TypeVar("A")
 ANSWER_TIMEOUT_S = 10.0  # a door's acknowledgement over a slow bus takes well below a second
+KEY_TIMEOUT_S = 15.0  # the driver gives up sooner
 POLICY_TIMEOUT_S = 60.0  # compiling a document at its limits takes some seconds on a Pi
 
 
@@ -133,6 +146,26 @@ class OperationsClient:
         """Who could pass, and why (not)."""
         request = Explain(portal, at, who, with_kind, refused)
         return (await self._ask(request, ExplainAnswer, POLICY_TIMEOUT_S)).explanation
+
+    async def enrol_face(self, request: EnrolFace) -> EnrolledFace:
+        """Store a consenting holder's references; returns once they count."""
+        return (await self._ask(request, EnrolledAnswer, POLICY_TIMEOUT_S)).face
+
+    async def withdraw_face(self, holder: str, operator: str) -> FaceReceipt:
+        """Erase a holder's face; returns once the key is destroyed and the vision process was told."""
+        return (await self._ask(WithdrawFace(holder, operator), ErasedAnswer, POLICY_TIMEOUT_S)).receipt
+
+    async def faces(self) -> FacesAnswer:
+        """Who is enrolled, and what was erased."""
+        return await self._ask(ListFaces(), FacesAnswer)
+
+    async def rotate_key(self, device: str, operator: str) -> None:
+        """Give a device on a bus a fresh key; returns once it has proved that it has it."""
+        await self._ask(RotateKey(device, operator), Done, KEY_TIMEOUT_S)
+
+    async def hear_bus(self, bus: str) -> tuple[Heard, ...]:
+        """What was said on a line lately, oldest first."""
+        return (await self._ask(HearBus(bus), HeardAnswer)).heard
 
     async def _ask(self, request: Request, kind: type[A], timeout_s: float = ANSWER_TIMEOUT_S) -> A:
         answer = await self._exchange(request, timeout_s)

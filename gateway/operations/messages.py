@@ -21,6 +21,7 @@ NameOrNone = Annotated[str, Meta(pattern=r"^[a-z0-9-]{0,32}(?!\n)$")]
 Whose = Literal["holder", "zone", "all"]  # as gateway.access.presence.Forgotten, which pages do not import
 Operator = Annotated[str, Meta(min_length=1, max_length=64)]
 CredentialName = Annotated[str, Meta(min_length=1, max_length=80)]
+ConsentText = Annotated[str, Meta(min_length=1, max_length=120)]
 Version = Annotated[int, Meta(ge=0, le=1 << 53)]
 Moment = Annotated[datetime, Meta(tz=True)]
 
@@ -137,6 +138,48 @@ class Explain(_Request, tag="explain"):
     refused: bool = False
 
 
+class EnrolFace(_Request, tag="enrol-face"):
+    """Store the references of a consenting holder's face. references: little-endian float32 of one embedding model.
+    replace: an earlier enrolment of the holder is erased."""
+
+    holder: Name
+    portals: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=16)]
+    asked_by: ConsentText
+    other_way: ConsentText
+    valid_until: Moment
+    references: Annotated[tuple[Annotated[bytes, Meta(max_length=8192)], ...], Meta(min_length=1, max_length=8)]
+    model_sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}(?!\n)$")]
+    operator: Operator
+    below_14: bool = False
+    guardian: Annotated[str, Meta(max_length=120)] = ""
+    replace: bool = False
+
+
+class WithdrawFace(_Request, tag="withdraw-face"):
+    """Erase everything of a holder's face, with the key that sealed it."""
+
+    holder: Name
+    operator: Operator
+
+
+class ListFaces(_Request, tag="list-faces"):
+    """Who is enrolled with which consent, and what was erased."""
+
+
+class RotateKey(_Request, tag="rotate-key"):
+    """Give a device on a bus a fresh key."""
+
+    device: Name
+    operator: Operator
+
+
+class HearBus(_Request, tag="hear-bus"):
+    """What was said on a line lately, as it was said: what is encrypted stays encrypted."""
+
+    bus: Name
+    count: Annotated[int, Meta(ge=1, le=8192)] = 8192
+
+
 Request = (
     Status
     | OpenPortal
@@ -151,6 +194,11 @@ Request = (
     | RestoreCredential
     | AddVisitorPass
     | Explain
+    | EnrolFace
+    | WithdrawFace
+    | ListFaces
+    | RotateKey
+    | HearBus
 )
 
 
@@ -190,13 +238,100 @@ class ExplainAnswer(Struct, frozen=True, tag="explain"):
     explanation: Explanation
 
 
+class Heard(Struct, frozen=True, array_like=True):
+    """Bytes of a line: Unix nanoseconds, whether the panel sent them, the bytes."""
+
+    time_ns: int
+    from_panel: bool
+    data: bytes
+
+
+class HeardAnswer(Struct, frozen=True, tag="heard"):
+    """The answer to HearBus, oldest first."""
+
+    heard: tuple[Heard, ...]
+
+
+class EnrolledFace(Struct, frozen=True):
+    """One holder's enrolment as a list shows it. Times in Unix ms; nothing here says what the face looks like."""
+
+    enrolment: str
+    holder: str
+    portals: tuple[str, ...]
+    asked_by: str
+    other_way: str
+    given_ms: int
+    until_ms: int
+    references: int
+    below_14: bool
+    guardian: str
+
+
+class FaceReceipt(Struct, frozen=True):
+    """Proof of an erasure, as the ledger has it."""
+
+    number: int
+    enrolment: str
+    at_ms: int
+    cause: str
+    references: int
+    key_destroyed: bool
+    digest: str
+
+
+class EnrolledAnswer(Struct, frozen=True, tag="enrolled"):
+    """The enrolment that was stored; the person keeps its number."""
+
+    face: EnrolledFace
+
+
+class ErasedAnswer(Struct, frozen=True, tag="erased"):
+    """The erasure that happened."""
+
+    receipt: FaceReceipt
+
+
+class NamedHolder(Struct, frozen=True, array_like=True):
+    """A holder of the policy, to choose from."""
+
+    id: str
+    zh: str
+    en: str
+
+
+class FacesAnswer(Struct, frozen=True, tag="faces"):
+    """The answer to ListFaces. erased: the newest first, at most 200. alone: whether a face alone may open where the
+    policy says so. filing_threshold: stored faces from which a site files with the authorities. holders, portals: who
+    can be enrolled, and where faces are accepted. broken: why faces are off, else ""."""
+
+    faces: tuple[EnrolledFace, ...]
+    erased: tuple[FaceReceipt, ...]
+    alone: bool
+    filing_threshold: int
+    holders: tuple[NamedHolder, ...]
+    portals: tuple[str, ...]
+    broken: str = ""
+
+
 class Refused(Struct, frozen=True, tag="refused"):
     """It did not happen; one sentence says why."""
 
     text: str
 
 
-Answer = StatusAnswer | Done | ForgottenAnswer | PolicyAnswer | PassAnswer | ExplainAnswer | Refused
+Answer = (
+    StatusAnswer
+    | Done
+    | ForgottenAnswer
+    | PolicyAnswer
+    | PassAnswer
+    | ExplainAnswer
+    | HeardAnswer
+    | EnrolledAnswer
+    | ErasedAnswer
+    | FacesAnswer
+    | Refused
+)
 
 encode = msgspec.json.Encoder().encode
 decode_request = msgspec.json.Decoder(Request).decode

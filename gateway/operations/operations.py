@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Never, Protocol
 
@@ -13,16 +13,23 @@ from gateway.access.presence import Forgotten
 from gateway.errors import GatewayError, OperationRefusedError
 from gateway.model import CredentialKind, PortalMode, SiteStatus
 from gateway.operations import explain
+from gateway.operations.faces import FaceDesk
+from gateway.operations.faces import perform as perform_on_faces
 from gateway.operations.messages import (
     AddVisitorPass,
     Answer,
     BeginLockdown,
     Done,
     EndLockdown,
+    EnrolFace,
     Explain,
     ExplainAnswer,
     ForgetPresence,
     ForgottenAnswer,
+    HearBus,
+    Heard,
+    HeardAnswer,
+    ListFaces,
     OpenPortal,
     PassAnswer,
     PolicyAnswer,
@@ -32,10 +39,12 @@ from gateway.operations.messages import (
     ResetFire,
     RestoreCredential,
     RevokeCredential,
+    RotateKey,
     SetPortalMode,
     Status,
     StatusAnswer,
     UndoPolicy,
+    WithdrawFace,
 )
 from runtime.errors import UserError
 
@@ -124,6 +133,31 @@ class PolicyDesk(Protocol):
         ...
 
 
+class HeardBytes(Protocol):
+    """Bytes of a line."""
+
+    @property
+    def time_ns(self) -> int: ...
+
+    @property
+    def from_panel(self) -> bool: ...
+
+    @property
+    def data(self) -> bytes: ...
+
+
+class BusDesk(Protocol):
+    """The lines of the gateway, as a technician asks of them. Raises GatewayError with one sentence."""
+
+    async def rotate_key(self, device: str, operator: str) -> None:
+        """Return once the device has proved that it has its new key, and it is recorded who asked."""
+        ...
+
+    def heard(self, bus: str, count: int) -> Sequence[HeardBytes]:
+        """The newest bytes of a line, oldest first."""
+        ...
+
+
 def anybody_of_this_user(request: Request) -> None:
     """Who may ask for what. Accounts and roles do not exist yet: whoever reaches the socket, which only processes of
     core's own user can, may do everything, and `operator` is a name that is written down, not one that was proven.
@@ -139,12 +173,16 @@ class Operations:
         status: Callable[[], SiteStatus],
         site: SiteControl | None = None,
         policy: PolicyDesk | None = None,
+        buses: BusDesk | None = None,
+        faces: FaceDesk | None = None,
         authorise: Callable[[Request], None] = anybody_of_this_user,
     ) -> None:
         self._portals = portals
         self._status = status
         self._site = site
         self._policy = policy
+        self._buses = buses
+        self._faces = faces
         self._authorise = authorise
 
     async def perform(self, request: Request) -> Answer:
@@ -161,6 +199,10 @@ class Operations:
                     return await self._explain(request)
                 case ForgetPresence():
                     return await self._forget(request)
+                case RotateKey() | HearBus():
+                    return await self._bus(request)
+                case EnrolFace() | WithdrawFace() | ListFaces():
+                    return await perform_on_faces(self._faces or _absent("faces"), request)
                 case SetPortalMode() | BeginLockdown() | EndLockdown() | ResetFire():
                     return await self._control(request)
                 case _:
@@ -204,6 +246,14 @@ class Operations:
             raise OperationRefusedError(
                 f"portal {portal!r} accepts no card, so nobody could enter in mode card-and-pin; choose another mode"
             )
+
+    async def _bus(self, request: RotateKey | HearBus) -> Answer:
+        desk = self._buses or _absent("buses")
+        if isinstance(request, RotateKey):
+            await desk.rotate_key(request.device, request.operator)
+            return Done()
+        newest = desk.heard(request.bus, request.count)
+        return HeardAnswer(tuple(Heard(one.time_ns, one.from_panel, one.data) for one in newest))
 
     async def _forget(self, request: ForgetPresence) -> Answer:
         site = self._site or _absent("portals that are led together")
@@ -267,6 +317,8 @@ def _check_moments(request: Request) -> None:
         moments = (request.at,)
     elif isinstance(request, AddVisitorPass):
         moments = (request.valid_from, request.valid_until)
+    elif isinstance(request, EnrolFace):
+        moments = (request.valid_until,)
     for moment in moments:
         if moment is not None and not FIRST_YEAR <= moment.year < LAST_YEAR:
             raise OperationRefusedError(

@@ -148,6 +148,20 @@ class PolicyDesk:
         )
         return IssuedPass(pass_id, text, made.row.version)
 
+    async def admit_face(self, holder: str, portals: tuple[str, ...], valid_until: datetime, operator: str) -> int:
+        """The holder's face counts at these portals until then. Raises OperationRefusedError, StoreError."""
+        made = await self._change(
+            lambda now: policy_edits.with_face(now.document, holder, portals, valid_until), operator, "face"
+        )
+        return made.row.version
+
+    async def dismiss_face(self, holder: str, operator: str) -> int:
+        """The holder's face counts nowhere any more; the version in force where it did not. Raises StoreError."""
+        if policy_edits.without_face(self.in_force.document, holder) is self.in_force.document:
+            return self.in_force.row.version
+        made = await self._change(lambda now: policy_edits.without_face(now.document, holder), operator, "face")
+        return made.row.version
+
     async def announce(self) -> None:
         """Record the events of versions that have none yet: after each edit, and once at the start of core."""
         rows = await asyncio.to_thread(self._store.versions.unannounced)

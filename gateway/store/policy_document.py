@@ -21,7 +21,7 @@ DAYS: tuple[str, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun", "holid
 Kind = Literal["card", "pin", "plate", "code", "face", "ble"]  # qr: a [[pass]], since it is signed when it is issued
 Uses = Annotated[int, Meta(ge=1, le=10_000)]
 Name = Annotated[str, Meta(min_length=1, max_length=40)]
-Cause = Literal["import", "revoke", "restore", "pass", "undo"]
+Cause = Literal["import", "revoke", "restore", "pass", "undo", "face"]
 Names = Annotated[tuple[Id, ...], Meta(max_length=1000)]
 
 # Limits: a district of 20 000 people behind one gateway is far beyond what one Pi is asked to do, and a document at

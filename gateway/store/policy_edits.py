@@ -114,3 +114,33 @@ def with_pass(
         note=asked.note,
     )
     return replace(document, pass_=(*kept, issued))
+
+
+def with_face(document: PolicyDocument, holder: str, portals: tuple[str, ...], valid_until: datetime) -> PolicyDocument:
+    """The document in which the holder's face counts at `portals` until then; an earlier entry for it is replaced.
+
+    Raises OperationRefusedError: no such holder or portal, a portal that takes no face, or one that takes nothing else.
+    """
+    if holder not in {one.id for one in document.holder}:
+        raise OperationRefusedError(f"there is no holder {holder!r}; `zhian access holders` lists them")
+    described = {one.name: one for one in document.portal}
+    for name in portals:
+        if name not in described:
+            raise OperationRefusedError(f"the policy has no portal {name!r}; it has {', '.join(sorted(described))}")
+        combinations = described[name].accepts
+        if not any("face" in one for one in combinations):
+            raise OperationRefusedError(f"portal {name!r} accepts no face; add one to its accepts first")
+        if all("face" in one for one in combinations):
+            raise OperationRefusedError(f"portal {name!r} accepts nothing but faces; offer another way in first")
+    face = CredentialTable(holder=holder, kind="face", key=holder, portals=portals, valid_until=valid_until)
+    return replace(document, credential=(*_without_face(document, holder), face))
+
+
+def without_face(document: PolicyDocument, holder: str) -> PolicyDocument:
+    """The document in which the holder has no face; the same document where there was none."""
+    kept = _without_face(document, holder)
+    return document if len(kept) == len(document.credential) else replace(document, credential=tuple(kept))
+
+
+def _without_face(document: PolicyDocument, holder: str) -> list[CredentialTable]:
+    return [one for one in document.credential if not (one.kind == "face" and one.holder == holder)]

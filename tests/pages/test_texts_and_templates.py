@@ -10,6 +10,8 @@ from string import Formatter
 import pytest
 
 import center.web.texts
+import gateway.aiming.texts
+import gateway.enrolment.texts
 import gateway.web.texts
 import pages.texts
 import sim.web.texts
@@ -21,6 +23,8 @@ AREAS: dict[str, tuple[Texts, Path]] = {
     "kit": (pages.texts.TEXTS, KIT / "templates"),
     "gateway": (gateway.web.texts.TEXTS, ROOT / "gateway/web/templates"),
     "center": (center.web.texts.TEXTS, ROOT / "center/web/templates"),
+    "aiming": (gateway.aiming.texts.TEXTS, ROOT / "gateway/aiming/templates"),
+    "enrolment": (gateway.enrolment.texts.TEXTS, ROOT / "gateway/enrolment/templates"),
     "sim": (sim.web.texts.TEXTS, ROOT / "sim/web/templates"),
 }
 TEMPLATES = [path for _, folder in AREAS.values() for path in sorted(folder.glob("*.html"))]
@@ -68,6 +72,10 @@ def test_every_key_that_is_used_exists_and_every_text_is_used(area: str) -> None
         "done",
         "open",
         "broken",
+        "aim",
+        "cause",
+        "form",
+        "problem",
     }
     for key in texts:
         if key.partition(".")[0] not in built and not key.startswith(("kit.error.", "kit.language.")):

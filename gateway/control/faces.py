@@ -1,0 +1,64 @@
+"""Faces at doors: who was recognised before which door's camera, and what was held there that was no face.
+
+A face counts only where it was found to be live, at the door whose camera saw it. All else is nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from center.contract import catalogue
+from gateway.control.job_loop import JobLoop
+from gateway.control.judge import Judge
+from gateway.model import CredentialKind, FaceAttack, FaceSeen, Presented
+
+MAX_AGE_MS = 3000  # a face seen longer ago opens nothing now
+AGAIN_AFTER_MS = 3000  # one person standing there is one request
+ATTACK_AGAIN_AFTER_MS = 60_000  # one attempt is one event
+
+
+class Door(Protocol):
+    """A door with a camera for faces."""
+
+    def face_seen(self, presented: Presented) -> None:
+        """A live face of this holder was seen. Never waits."""
+        ...
+
+
+class FaceControl:
+    """Takes what the vision process tells; `doors`: camera name -> (portal, door)."""
+
+    def __init__(self, judge: Judge, loop: JobLoop, doors: Mapping[str, tuple[str, Door]]) -> None:
+        self._judge, self._loop, self._doors = judge, loop, dict(doors)
+        self._shown_ms: dict[tuple[str, str], int] = {}
+        self._attacked_ms: dict[str, int] = {}
+
+    @property
+    def cameras(self) -> dict[str, str]:
+        """Camera -> the portal it serves."""
+        return {camera: portal for camera, (portal, _) in self._doors.items()}
+
+    def seen(self, face: FaceSeen) -> None:
+        """A holder's live face; anything not live, old, or seen a moment ago is passed over. Never waits."""
+        known = self._doors.get(face.camera)
+        age_ms = self._judge.clock.now_ms() - face.observed_ms
+        if known is None or not face.bona_fide or not -MAX_AGE_MS <= age_ms <= MAX_AGE_MS:
+            return
+        now_ms, key = self._judge.clock.monotonic_ms(), (face.camera, face.holder)
+        if now_ms - self._shown_ms.get(key, -AGAIN_AFTER_MS) < AGAIN_AFTER_MS:
+            return
+        self._shown_ms = {k: at for k, at in self._shown_ms.items() if now_ms - at < AGAIN_AFTER_MS} | {key: now_ms}
+        known[1].face_seen(Presented(CredentialKind.FACE, face.holder))
+
+    def attack(self, attack: FaceAttack) -> None:
+        """Recorded once a minute and portal; it says nothing of whom it looked like. Never waits."""
+        known = self._doors.get(attack.camera)
+        if known is None:
+            return
+        portal, now_ms = known[0], self._judge.clock.monotonic_ms()
+        if now_ms - self._attacked_ms.get(portal, -ATTACK_AGAIN_AFTER_MS) < ATTACK_AGAIN_AFTER_MS:
+            return
+        self._attacked_ms[portal] = now_ms
+        told = catalogue.FaceAttackSuspected(portal, attack.cause.replace("_", "-"))
+        self._loop.submit(lambda: self._judge.fact(told))

@@ -1,0 +1,248 @@
+"""What a running core does with faces: enrol, withdraw, expire, and the gallery for the vision process.
+
+One thing at a time. A withdrawal answers once the key is destroyed and the gallery without the holder was handed on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from array import array
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from operator import mul
+from pathlib import Path
+from typing import Protocol
+
+from center.contract.catalogue import FaceEnrolled, FaceErased
+from gateway.access.policy import Policy
+from gateway.errors import OperationRefusedError, StoreError
+from gateway.model import CredentialKind
+from gateway.ports import Clock, NewEntry, Recorder
+from gateway.store.faces.consent import FILING_THRESHOLD, Consent, check
+from gateway.store.faces.ledger import Receipt
+from gateway.store.faces.store import Enrolment, FaceStore, Reference
+from runtime.log import get
+
+RETENTION_EVERY_S = 600.0
+# Cosine above which two references count as one person: no impostor pair of 3000 of LFW reached it (docs/faces.md).
+SAME_PERSON = 0.5
+COMPARED_AT_ONCE = 20  # references between two turns of the event loop: far below a millisecond, so no door waits
+log = get("faces")
+
+
+class PolicyEdits(Protocol):
+    """What of the policy's desk is used here."""
+
+    @property
+    def policy(self) -> Policy: ...
+
+    async def admit_face(self, holder: str, portals: tuple[str, ...], valid_until: datetime, operator: str) -> int: ...
+
+    async def dismiss_face(self, holder: str, operator: str) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Gallery:
+    """What the vision process compares with; `version` grows with every change."""
+
+    version: int
+    references: tuple[Reference, ...]
+
+
+class FaceDesk:
+    """The one place through which faces change while core runs. `broken` says why there are none, else ""."""
+
+    def __init__(
+        self,
+        folder: Path,
+        clock: Clock,
+        recorder: Recorder,
+        policy: PolicyEdits,
+        *,
+        token: Callable[[str, str], str],
+        statement: str,
+        accepted: str,
+    ) -> None:
+        """token: as Judge.token. statement: version of the PAD statement this program prints; accepted: the one an
+        operator has accepted. A store that cannot be opened leaves faces off, and core running."""
+        self._clock, self._recorder, self._policy, self._token = clock, recorder, policy, token
+        self._statement, self._accepted = statement, accepted
+        self.gallery_changed: Callable[[], Awaitable[None]] = _nobody  # core sets it
+        self._one_at_a_time = asyncio.Lock()
+        self._store: FaceStore | None = None
+        self._version = 0
+        self.broken = ""
+        self._folder = folder
+        try:
+            self._store = FaceStore(folder, clock.now_ms())
+        except StoreError as e:
+            self.broken = str(e)
+            log.error("faces are off", why=str(e))
+
+    def close(self) -> None:
+        if self._store is not None:
+            self._store.close()
+
+    @property
+    def alone_accepted(self) -> bool:
+        """Whether an operator has accepted the statement of this very program on what was never tested."""
+        return bool(self._statement) and hmac.compare_digest(self._statement, self._accepted)
+
+    @property
+    def choices(self) -> tuple[list[tuple[str, str, str]], list[str]]:
+        """(holders as id, Chinese, English; portals that accept faces), of the policy in force."""
+        policy = self._policy.policy
+        holders = [(h.id, h.name["zh"], h.name["en"]) for h in policy.holders.values()]
+        portals = [p.name for p in policy.portals.values() if any(CredentialKind.FACE in one for one in p.accepts)]
+        return holders, portals
+
+    @property
+    def filing_threshold(self) -> int:
+        """Stored faces from which a site files with the authorities."""
+        return FILING_THRESHOLD
+
+    async def enrol(
+        self,
+        *,
+        holder: str,
+        portals: tuple[str, ...],
+        asked_by: str,
+        other_way: str,
+        until_ms: int,
+        below_14: bool,
+        guardian: str,
+        references: Sequence[bytes],
+        model_sha256: str,
+        operator: str,
+        again: bool,
+    ) -> Enrolment:
+        """Store, enter in the policy, record, hand on. `again`: an earlier enrolment of the holder is replaced.
+
+        Raises OperationRefusedError, ConfigError, StoreError; then nothing of it is kept.
+        """
+        async with self._one_at_a_time:
+            store, now_ms = self._opened(), self._clock.now_ms()
+            consent = Consent(holder, portals, asked_by, other_way, now_ms, until_ms, below_14, guardian)
+            check(consent, now_ms)
+            present = await asyncio.to_thread(store.enrolments)
+            if not again and any(e.consent.holder == consent.holder for e in present):
+                raise OperationRefusedError(
+                    f"a face of {consent.holder!r} is enrolled already; enrol again with the choice to replace it"
+                )
+            await self._refuse_duplicate(store, consent.holder, references, model_sha256, now_ms)
+            made = await asyncio.to_thread(store.enrol, consent, references, model_sha256, now_ms)
+            until = datetime.fromtimestamp(consent.until_ms / 1000, tz=UTC)
+            try:
+                await self._policy.admit_face(consent.holder, consent.portals, until, operator)
+            except BaseException:
+                await asyncio.shield(asyncio.to_thread(store.withdraw, consent.holder, now_ms, "incomplete"))
+                raise
+            self._version += 1
+            told = FaceEnrolled(
+                self._token("holder", consent.holder),
+                self._token("operator", operator),
+                made.references,
+                consent.until_ms,
+            )
+            await self._recorder.record([NewEntry(told)], late_ok=True)
+        log.info("a face was enrolled", references=made.references)
+        await self.gallery_changed()
+        return made
+
+    async def withdraw(self, holder: str, operator: str) -> Receipt:
+        """Erase everything of this holder's face. Raises OperationRefusedError, StoreError."""
+        async with self._one_at_a_time:
+            receipt = await asyncio.to_thread(self._opened().withdraw, holder, self._clock.now_ms())
+            self._version += 1
+            await self._tell(receipt, self._token("operator", operator))
+        await self.gallery_changed()  # takes the lock to read: not within it
+        await self._policy.dismiss_face(holder, operator)
+        return receipt
+
+    async def enrolments(self) -> list[Enrolment]:
+        """Who is enrolled, with their consent. Raises StoreError."""
+        async with self._one_at_a_time:
+            return await asyncio.to_thread(self._opened().enrolments)
+
+    @property
+    def receipts(self) -> Sequence[Receipt]:
+        """Every erasure, oldest first."""
+        return self._store.receipts if self._store is not None else ()
+
+    async def gallery(self, model_sha256: str) -> Gallery:
+        """The references of this model whose consent holds now; none where faces are off or the key is gone."""
+        async with self._one_at_a_time:
+            if self._store is None:
+                return Gallery(self._version, ())
+            references = await asyncio.to_thread(self._references, model_sha256)
+            return Gallery(self._version, references)
+
+    async def run(self) -> None:
+        """Until cancelled: erase what consent no longer covers, soon after it ends."""
+        while True:
+            try:
+                await self.retain()
+            except StoreError as e:
+                log.error("the retention of faces will be tried again", error=str(e), after_s=RETENTION_EVERY_S)
+            await asyncio.sleep(RETENTION_EVERY_S)
+
+    async def retain(self) -> list[Receipt]:
+        """Erase the expired, and those who are holders no more; with an uncertain clock only the latter."""
+        async with self._one_at_a_time:
+            if self._store is None:
+                return []
+            holders = frozenset(self._policy.policy.holders)
+            now_ms = self._clock.now_ms() if self._clock.certain else 0
+            done = await asyncio.to_thread(self._store.expire, now_ms, holders)
+            if done:
+                self._version += 1
+            for receipt in done:
+                await self._tell(receipt, None)
+        if done:
+            await self.gallery_changed()
+        return done
+
+    def _opened(self) -> FaceStore:
+        if self._store is None:
+            raise StoreError(self.broken)
+        return self._store
+
+    def _references(self, model_sha256: str) -> tuple[Reference, ...]:
+        return tuple(self._opened().references(model_sha256, self._clock.now_ms()))
+
+    async def _tell(self, receipt: Receipt, operator: str | None) -> None:
+        told = FaceErased(receipt.cause, receipt.references, operator)
+        await self._recorder.record([NewEntry(told)], late_ok=True)
+
+    async def _refuse_duplicate(
+        self, store: FaceStore, holder: str, references: Sequence[bytes], model_sha256: str, now_ms: int
+    ) -> None:
+        """Raises OperationRefusedError where another holder has this face already."""
+        probes = [_unit(r) for r in references]
+        stored = await asyncio.to_thread(lambda: tuple(store.references(model_sha256, now_ms)))
+        for number, one in enumerate(stored):
+            if number % COMPARED_AT_ONCE == 0:
+                await asyncio.sleep(0)
+            if one.holder == holder:
+                continue
+            other = _unit(one.embedding)
+            like = max((sum(map(mul, probe, other)) for probe in probes if len(probe) == len(other)), default=0.0)
+            if like >= SAME_PERSON:
+                raise OperationRefusedError(
+                    f"this face resembles the enrolled one of {one.holder!r} (similarity {like:.2f}, expected below"
+                    f" {SAME_PERSON}); check who stands there, and withdraw the other one if it was a mistake"
+                )
+
+
+async def _nobody() -> None:
+    """No vision process is listening yet."""
+
+
+def _unit(reference: bytes) -> array[float]:
+    """Scaled to length one; zeros stay zeros."""
+    values = array("f")
+    values.frombytes(reference)
+    length = sum(map(mul, values, values)) ** 0.5 or 1.0
+    return array("f", (v / length for v in values))

@@ -1,0 +1,237 @@
+"""Enrolments with their sealed references in SQLite, erased for good when consent ends.
+
+Order of an erasure: the key is destroyed, the ledger says so, the rows go. A power cut between two of these is finished
+at the next open. `secure_delete` overwrites the rows' pages, and the WAL is truncated after an erasure.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from gateway.errors import OperationRefusedError, StoreError
+from gateway.store.faces import consent as rules
+from gateway.store.faces.consent import Consent
+from gateway.store.faces.keys import EnrolmentKeys
+from gateway.store.faces.ledger import Cause, ErasureLedger, Receipt
+
+LEAST_REFERENCES, MOST_REFERENCES = 1, 8
+MOST_REFERENCE_BYTES = 8192  # 2048 float32, far above any embedding we know
+MOST_HOLDERS = 10_000  # of one site; beyond it another design is needed
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """One holder's faces as a list shows them."""
+
+    enrolment: str
+    consent: Consent
+    model_sha256: str
+    made_ms: int
+    references: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One reference in the clear; for memory only."""
+
+    holder: str
+    portals: tuple[str, ...]
+    embedding: bytes  # little-endian float32
+
+
+class FaceStore:
+    """Core's, and nobody else's. Blocking; not for use from two threads at once."""
+
+    def __init__(self, folder: Path, now_ms: int) -> None:
+        """`folder`: holds faces.sqlite, faces-erased.jsonl and face-keys/. Raises StoreError."""
+        self._ledger = ErasureLedger(folder / "faces-erased.jsonl")
+        self._keys = EnrolmentKeys(folder / "face-keys")
+        self._db = _open(folder / "faces.sqlite")
+        self._finish(now_ms)
+
+    def close(self) -> None:
+        self._db.close()
+
+    @property
+    def receipts(self) -> Sequence[Receipt]:
+        """Every erasure, oldest first."""
+        return tuple(self._ledger.receipts)
+
+    @property
+    def count(self) -> int:
+        """Holders whose face is stored."""
+        return int(self._db.execute("SELECT count(*) FROM enrolment").fetchone()[0])
+
+    def enrol(self, consent: Consent, references: Sequence[bytes], model_sha256: str, now_ms: int) -> Enrolment:
+        """Store a holder's references under a new key; an earlier enrolment of the same holder is erased.
+
+        Raises OperationRefusedError: what is wrong with the consent or the references. StoreError: the disk.
+        """
+        rules.check(consent, now_ms)
+        if not LEAST_REFERENCES <= len(references) <= MOST_REFERENCES:
+            raise OperationRefusedError(
+                f"enrolment of {consent.holder!r}: expected {LEAST_REFERENCES} to {MOST_REFERENCES} references, got"
+                f" {len(references)}; nothing was stored"
+            )
+        if any(not 4 <= len(r) <= MOST_REFERENCE_BYTES or len(r) % 4 for r in references):
+            raise OperationRefusedError(
+                f"enrolment of {consent.holder!r}: a reference is no list of float32; enrol again"
+            )
+        earlier = self._of(consent.holder)
+        if earlier is None and self.count >= MOST_HOLDERS:
+            raise OperationRefusedError(f"expected at most {MOST_HOLDERS} enrolled holders; withdraw some first")
+        enrolment = secrets.token_hex(16)
+        self._keys.make(enrolment)
+        bound = _bound_to(enrolment, consent.holder, model_sha256)
+        sealed = [self._keys.seal(enrolment, r, bound) for r in references]
+        replaced = 0
+        with _transaction(self._db):
+            if earlier is not None:
+                replaced = self._delete(earlier)
+            self._db.execute(
+                "INSERT INTO enrolment VALUES (?, ?, ?, ?, ?, ?)",
+                (enrolment, consent.holder, rules.encode(consent), model_sha256, now_ms, consent.until_ms),
+            )
+            self._db.executemany(
+                "INSERT INTO reference (enrolment, sealed) VALUES (?, ?)", [(enrolment, s) for s in sealed]
+            )
+        if earlier is not None:
+            self._keys.destroy(earlier)
+            self._ledger.add(earlier, now_ms, "replaced", replaced, key_destroyed=True)
+            self._truncate()
+        return Enrolment(enrolment, consent, model_sha256, now_ms, len(references))
+
+    def enrolments(self) -> list[Enrolment]:
+        """Who is enrolled, by holder."""
+        rows = self._db.execute(
+            "SELECT enrolment, consent, model_sha256, made_ms,"
+            " (SELECT count(*) FROM reference r WHERE r.enrolment = e.enrolment) FROM enrolment e ORDER BY holder"
+        )
+        return [Enrolment(e, rules.decode(c), m, made, n) for e, c, m, made, n in rows]
+
+    def references(self, model_sha256: str, now_ms: int) -> Iterator[Reference]:
+        """The gallery: references made by this model, of consents that hold now. In the clear: never write them."""
+        rows = self._db.execute(
+            "SELECT e.enrolment, e.consent, r.sealed FROM enrolment e JOIN reference r USING (enrolment)"
+            " WHERE e.model_sha256 = ? AND e.until_ms > ? ORDER BY e.holder, r.id",
+            (model_sha256, now_ms),
+        ).fetchall()
+        for enrolment, packed, sealed in rows:
+            consent = rules.decode(packed)
+            plain = self._keys.open(enrolment, sealed, _bound_to(enrolment, consent.holder, model_sha256))
+            yield Reference(consent.holder, consent.portals, plain)
+
+    def withdraw(self, holder: str, now_ms: int, cause: Cause = "withdrawn") -> Receipt:
+        """Erase everything of a holder's face. Raises OperationRefusedError where nothing is stored of them."""
+        enrolment = self._of(holder)
+        if enrolment is None:
+            raise OperationRefusedError(f"no face of {holder!r} is stored; there is nothing to erase")
+        return self._erase(enrolment, cause, now_ms)
+
+    def expire(self, now_ms: int, holders: frozenset[str] | None = None) -> list[Receipt]:
+        """Erase what consent no longer covers and, where `holders` is given, who is no holder any more."""
+        rows = self._db.execute("SELECT enrolment, holder, until_ms FROM enrolment").fetchall()
+        done = []
+        for enrolment, holder, until_ms in rows:
+            if until_ms <= now_ms:
+                done.append(self._erase(enrolment, "expired", now_ms))
+            elif holders is not None and holder not in holders:
+                done.append(self._erase(enrolment, "holder-removed", now_ms))
+        return done
+
+    def _of(self, holder: str) -> str | None:
+        row = self._db.execute("SELECT enrolment FROM enrolment WHERE holder = ?", (holder,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def _erase(self, enrolment: str, cause: Cause, now_ms: int) -> Receipt:
+        had_key = self._keys.exists(enrolment)
+        self._keys.destroy(enrolment)
+        (references,) = self._db.execute("SELECT count(*) FROM reference WHERE enrolment = ?", (enrolment,)).fetchone()
+        receipt = self._ledger.add(enrolment, now_ms, cause, references, key_destroyed=had_key)
+        self._remove(enrolment)
+        return receipt
+
+    def _remove(self, enrolment: str) -> None:
+        with _transaction(self._db):
+            self._delete(enrolment)
+        self._truncate()
+
+    def _delete(self, enrolment: str) -> int:
+        """Within a transaction; how many references there were."""
+        gone = self._db.execute("DELETE FROM reference WHERE enrolment = ?", (enrolment,)).rowcount
+        self._db.execute("DELETE FROM enrolment WHERE enrolment = ?", (enrolment,))
+        return gone
+
+    def _truncate(self) -> None:
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def _finish(self, now_ms: int) -> None:
+        """Erase what the ledger says is erased (a store from a backup), and end what a power cut left half done."""
+        stored = {str(row[0]) for row in self._db.execute("SELECT enrolment FROM enrolment")}
+        for enrolment in stored:
+            if enrolment in self._ledger:
+                if self._keys.exists(enrolment):  # a backup brought the key back, too
+                    self._erase(enrolment, "restored", now_ms)
+                else:
+                    self._remove(enrolment)
+            elif not self._keys.exists(enrolment):
+                self._erase(enrolment, "incomplete", now_ms)
+        for enrolment in self._keys.all() - stored:  # never used, replaced, or put back by a backup
+            self._keys.destroy(enrolment)
+            if enrolment not in self._ledger:
+                self._ledger.add(enrolment, now_ms, "incomplete", 0, key_destroyed=True)
+
+
+def _bound_to(enrolment: str, holder: str, model_sha256: str) -> bytes:
+    """What a reference is bound to: moved to another holder's row it does not open."""
+    return b"\0".join(part.encode() for part in ("zhian face 1", enrolment, holder, model_sha256))
+
+
+def _open(file: Path) -> sqlite3.Connection:
+    try:
+        file.touch(mode=0o600)
+        db = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON", "foreign_keys=ON"):
+            db.execute(f"PRAGMA {pragma}").fetchall()
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        if version == 0:
+            with _transaction(db):
+                for statement in resources.files(__package__).joinpath("schema.sql").read_text("utf-8").split(";"):
+                    db.execute(statement)
+                db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        elif version != SCHEMA_VERSION:
+            raise StoreError(f"{file}: written by a newer program (version {version}); install that one")
+    except (sqlite3.Error, OSError) as e:
+        raise StoreError(f"{file}: the store of faces cannot be opened ({e}); put the last backup back") from e
+    return db
+
+
+class _transaction:
+    """BEGIN IMMEDIATE ... COMMIT, or ROLLBACK. Raises StoreError for what SQLite refuses."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def __enter__(self) -> None:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as e:
+            raise StoreError(f"the store of faces cannot be written ({e}); check the disk") from e
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if kind is None:
+            try:
+                self._db.execute("COMMIT")
+                return
+            except sqlite3.Error as e:
+                self._db.rollback()
+                raise StoreError(f"the store of faces cannot be written ({e}); check the disk") from e
+        self._db.rollback()
+        if isinstance(error, sqlite3.Error):
+            raise StoreError(f"the store of faces cannot be written ({error}); check the disk") from error

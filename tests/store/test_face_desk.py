@@ -1,0 +1,188 @@
+"""Faces in a running core, over a real policy: enrolled with consent, counted at the door, erased for good."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+from policy_rig import NOW_MS, TEXT
+from test_policy_desk import Rig
+
+from center.contract.catalogue import FaceEnrolled, FaceErased
+from gateway.access.decide import State, decide
+from gateway.errors import OperationRefusedError, StoreError
+from gateway.model import AccessRequest, CredentialKind, Presented, Reason
+from gateway.store.faces.desk import FaceDesk
+
+DAY = 86_400_000
+MODEL = "ab" * 32
+FACES_TOO = TEXT.replace(
+    'accepts = [["card"], ["card", "pin"], ["qr"]]', 'accepts = [["card"], ["face"], ["face", "card"]]'
+)
+
+
+def embedding(*leading: float) -> bytes:
+    return struct.pack("<8f", *leading, *([0.0] * (8 - len(leading))))
+
+
+class FaceRig:
+    def __init__(self, folder) -> None:
+        self.policy = Rig(folder)
+        self.folder = folder / "faces"
+        self.folder.mkdir()
+        self.told: list[int] = []
+        self.desk = self.opened()
+
+    def opened(self, statement: str = "", accepted: str = "") -> FaceDesk:
+        made = FaceDesk(
+            self.folder,
+            self.policy.clock,
+            self.policy.notebook,
+            self.policy.desk,
+            token=lambda kind, subject: "a" * 16,
+            statement=statement,
+            accepted=accepted,
+        )
+
+        async def changed() -> None:
+            self.told.append(len((await made.gallery(MODEL)).references))
+
+        made.gallery_changed = changed
+        return made
+
+    async def enrol(self, holder="lin", references=None, **changes):
+        values = {
+            "portals": ("lobby",), "asked_by": "desk-1", "other_way": "card", "until_ms": NOW_MS + 90 * DAY,
+            "below_14": False, "guardian": "", "model_sha256": MODEL, "operator": "chen", "again": False,
+        }  # fmt: skip
+        return await self.desk.enrol(holder=holder, references=references or (embedding(1),), **(values | changes))
+
+    def ask(self, *shown: Presented, alone: bool = True):
+        request = AccessRequest("lobby", "lobby-reader", shown)
+        return decide(request, self.policy.policy, State(True, face_alone=alone), self.policy.clock.local())
+
+    @property
+    def events(self) -> list[object]:
+        kinds = (FaceEnrolled, FaceErased)
+        return [e.data for e in self.policy.notebook.entries if isinstance(e.data, kinds)]
+
+
+FACE = Presented(CredentialKind.FACE, "lin")
+
+
+@pytest.fixture
+async def rig(tmp_path):
+    made = FaceRig(tmp_path)
+    await made.policy.desk.replace(made.policy.upload(FACES_TOO), None, "chen")
+    yield made
+    made.desk.close()
+
+
+async def test_a_face_counts_from_enrolment_to_withdrawal(rig):
+    assert rig.ask(FACE).reason is Reason.UNKNOWN_CREDENTIAL
+    made = await rig.enrol(references=(embedding(1), embedding(1, 0.1)))
+    assert rig.ask(FACE).granted
+    assert [len(g.embedding) for g in (await rig.desk.gallery(MODEL)).references] == [32, 32]
+    receipt = await rig.desk.withdraw("lin", "chen")
+    assert rig.ask(FACE).reason is Reason.UNKNOWN_CREDENTIAL
+    assert (receipt.enrolment, receipt.references, receipt.key_destroyed) == (made.enrolment, 2, True)
+    assert rig.told == [2, 0]  # the vision process heard of both
+    assert [type(e) for e in rig.events] == [FaceEnrolled, FaceErased]
+
+
+async def test_nothing_of_a_holder_is_in_an_event(rig):
+    await rig.enrol()
+    await rig.desk.withdraw("lin", "chen")
+    assert not [word for word in ("lin", "chen") if word in repr(rig.events)]
+
+
+async def test_a_face_alone_waits_for_the_accepted_statement(rig):
+    await rig.enrol()
+    refused = rig.ask(FACE, alone=False)
+    assert (refused.reason, refused.awaiting) == (Reason.SECOND_FACTOR_REQUIRED, CredentialKind.CARD)
+    assert rig.ask(FACE, Presented(CredentialKind.CARD, "26:1"), alone=False).granted
+    assert not rig.ask(FACE, Presented(CredentialKind.CARD, "26:2"), alone=False).granted  # somebody else's card
+    assert not rig.desk.alone_accepted
+    assert rig.opened("0123456789abcdef", "0123456789abcdef").alone_accepted
+    assert not rig.opened("0123456789abcdef", "fedcba9876543210").alone_accepted
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"holder": "nobody"}, "no holder 'nobody'"),
+        ({"portals": ("cellar",)}, "no portal 'cellar'"),
+        ({"portals": ("gate",)}, "'gate' accepts no face"),
+        ({"other_way": ""}, "other_way"),
+        ({"below_14": True}, "guardian"),
+        ({"until_ms": NOW_MS - 1}, "ended"),
+    ],
+)
+async def test_a_refused_enrolment_keeps_nothing(rig, changes, said):
+    with pytest.raises(OperationRefusedError, match=said):
+        await rig.enrol(**changes)
+    assert await rig.desk.enrolments() == []
+    assert not list((rig.folder / "face-keys").iterdir())
+    assert (await rig.desk.gallery(MODEL)).references == ()
+
+
+async def test_a_portal_that_takes_nothing_but_faces_is_refused(rig):
+    only = FACES_TOO.replace('[["card"], ["face"], ["face", "card"]]', '[["face"]]')
+    await rig.policy.desk.replace(rig.policy.upload(only), None, "chen")
+    with pytest.raises(OperationRefusedError, match="another way in"):
+        await rig.enrol()
+
+
+async def test_one_person_is_not_enrolled_as_two(rig):
+    await rig.enrol(references=(embedding(1), embedding(1, 0.1)))
+    with pytest.raises(OperationRefusedError, match=r"resembles the enrolled one of 'lin' \(similarity 0\.9"):
+        await rig.enrol("wang", references=(embedding(1, 0.3),))
+    await rig.enrol("wang", references=(embedding(0, 1),))
+    assert [e.consent.holder for e in await rig.desk.enrolments()] == ["lin", "wang"]
+
+
+async def test_enrolling_again_is_a_choice(rig):
+    await rig.enrol()
+    with pytest.raises(OperationRefusedError, match="enrolled already"):
+        await rig.enrol()
+    await rig.enrol(references=(embedding(0, 1),), again=True)
+    assert [g.embedding for g in (await rig.desk.gallery(MODEL)).references] == [embedding(0, 1)]
+
+
+async def test_retention_erases_what_consent_no_longer_covers_and_proves_it(rig):
+    await rig.enrol(until_ms=NOW_MS + DAY)
+    assert await rig.desk.retain() == []
+    rig.policy.clock.days_later = 1
+    assert [r.cause for r in await rig.desk.retain()] == ["expired"]
+    assert rig.told == [1, 0]
+    assert [type(e) for e in rig.events] == [FaceEnrolled, FaceErased]
+    assert [r.cause for r in rig.desk.receipts] == ["expired"]
+
+
+async def test_who_is_no_holder_any_more_is_erased(rig):
+    await rig.enrol("wang")
+    gone = FACES_TOO.replace(
+        '[[holder]]\nid = "wang"\nname = { zh = "王强", en = "Wang Qiang" }\ngroups = ["staff"]\n', ""
+    )
+    gone = gone.replace('[[credential]]\nholder = "wang"\nkind = "card"\nkey = "26:2"\n', "")
+    await rig.policy.desk.replace(rig.policy.upload(gone), None, "chen")
+    assert [r.cause for r in await rig.desk.retain()] == ["holder-removed"]
+
+
+async def test_a_changed_ledger_turns_faces_off_and_says_why(rig):
+    await rig.enrol()
+    await rig.desk.withdraw("lin", "chen")
+    rig.desk.close()
+    (rig.folder / "faces-erased.jsonl").write_text("{}\n")
+    again = rig.opened()
+    assert "list of erasures was changed" in again.broken
+    assert (await again.gallery(MODEL)).references == ()
+    with pytest.raises(StoreError, match="list of erasures"):
+        await again.enrolments()
+
+
+async def test_an_undone_policy_brings_no_face_back(rig):
+    await rig.enrol()
+    await rig.desk.withdraw("lin", "chen")
+    await rig.policy.desk.undo(None, "chen")
+    assert not rig.ask(FACE).granted

@@ -1,0 +1,178 @@
+"""Faces at rest: consent first, sealed under keys of their own, and gone when they are erased."""
+
+import shutil
+import struct
+
+import pytest
+
+from gateway.errors import OperationRefusedError, StoreError
+from gateway.store.faces.consent import Consent
+from gateway.store.faces.store import FaceStore
+
+DAY = 86_400_000
+NOW = 1_790_000_000_000
+MODEL = "ab" * 32
+
+
+def consent(holder="li-wei", **changes):
+    values = {
+        "portals": ("lobby",), "asked_by": "desk-1", "other_way": "card", "given_ms": NOW, "until_ms": NOW + 90 * DAY,
+    }  # fmt: skip
+    return Consent(holder, **(values | changes))
+
+
+def embedding(seed):
+    return struct.pack("<192f", *((seed * 7919 + i) % 1000 / 1000 for i in range(192)))
+
+
+@pytest.fixture
+def store(tmp_path):
+    opened = FaceStore(tmp_path, NOW)
+    yield opened
+    opened.close()
+
+
+def holds(folder, needle):
+    """Every file under the folder that contains these bytes."""
+    return [p.name for p in folder.rglob("*") if p.is_file() and needle in p.read_bytes()]
+
+
+def test_a_reference_comes_back_and_lies_on_the_disk_only_sealed(store, tmp_path):
+    store.enrol(consent(), [embedding(1), embedding(2)], MODEL, NOW)
+    gallery = list(store.references(MODEL, NOW))
+    assert [g.embedding for g in gallery] == [embedding(1), embedding(2)]
+    assert {(g.holder, g.portals) for g in gallery} == {("li-wei", ("lobby",))}
+    assert not holds(tmp_path, embedding(1)[:32])
+
+
+def test_keys_are_one_a_holder_and_readable_by_nobody_else(store, tmp_path):
+    for holder in ("li-wei", "zhang-min"):
+        store.enrol(consent(holder), [embedding(1)], MODEL, NOW)
+    keys = sorted((tmp_path / "face-keys").iterdir())
+    assert len({k.read_bytes() for k in keys}) == len(keys) == 2
+    assert {k.stat().st_mode & 0o777 for k in keys} == {0o600}
+    assert (tmp_path / "face-keys").stat().st_mode & 0o777 == 0o700
+
+
+def test_withdrawal_erases_everywhere_with_a_receipt(store, tmp_path):
+    made = store.enrol(consent(), [embedding(1), embedding(2)], MODEL, NOW)
+    key = next((tmp_path / "face-keys").iterdir()).read_bytes()
+    sealed = store._db.execute("SELECT sealed FROM reference").fetchall()
+    receipt = store.withdraw("li-wei", NOW + DAY)
+    assert (receipt.enrolment, receipt.cause, receipt.references, receipt.key_destroyed) == (
+        made.enrolment, "withdrawn", 2, True,
+    )  # fmt: skip
+    assert store.count == 0
+    assert not list(store.references(MODEL, NOW))
+    for needle in (key, b"li-wei", *(s for (s,) in sealed)):
+        assert holds(tmp_path, needle) == []
+    with pytest.raises(OperationRefusedError, match="nothing to erase"):
+        store.withdraw("li-wei", NOW + DAY)
+
+
+def test_a_store_put_back_from_a_backup_brings_nobody_back(store, tmp_path):
+    store.enrol(consent(), [embedding(1)], MODEL, NOW)
+    store._truncate()
+    backup = tmp_path / "backup"
+    backup.mkdir()
+    shutil.copy(tmp_path / "faces.sqlite", backup)
+    shutil.copytree(tmp_path / "face-keys", backup / "face-keys")
+    store.withdraw("li-wei", NOW)
+    store.close()
+    (tmp_path / "faces.sqlite").unlink()
+    shutil.copy(backup / "faces.sqlite", tmp_path)
+    shutil.copytree(backup / "face-keys", tmp_path / "face-keys", dirs_exist_ok=True)
+    shutil.rmtree(backup)
+    again = FaceStore(tmp_path, NOW + DAY)
+    assert (again.count, [r.cause for r in again.receipts]) == (0, ["withdrawn", "restored"])
+    assert not list((tmp_path / "face-keys").iterdir())
+    assert holds(tmp_path, b"li-wei") == []
+    again.close()
+
+
+def test_consent_that_ends_is_erased_by_the_job_with_proof(store):
+    store.enrol(consent(until_ms=NOW + DAY), [embedding(1)], MODEL, NOW)
+    store.enrol(consent("zhang-min"), [embedding(2)], MODEL, NOW)
+    assert [g.holder for g in store.references(MODEL, NOW + DAY)] == ["zhang-min"]  # also before the job has run
+    assert [r.cause for r in store.expire(NOW + DAY)] == ["expired"]
+    assert [r.cause for r in store.expire(NOW + DAY, holders=frozenset())] == ["holder-removed"]
+    assert store.expire(NOW + DAY, holders=frozenset()) == []
+    assert store.count == 0
+
+
+def test_enrolling_again_replaces_and_the_old_key_is_destroyed(store, tmp_path):
+    first = store.enrol(consent(), [embedding(1)], MODEL, NOW)
+    old = next((tmp_path / "face-keys").iterdir()).read_bytes()
+    store.enrol(consent(), [embedding(2)], MODEL, NOW + 1)
+    assert [g.embedding for g in store.references(MODEL, NOW + 1)] == [embedding(2)]
+    assert [(r.enrolment, r.cause) for r in store.receipts] == [(first.enrolment, "replaced")]
+    assert holds(tmp_path, old) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"asked_by": " "}, "asked_by"),
+        ({"other_way": ""}, "other_way"),
+        ({"portals": ()}, "at least one portal"),
+        ({"below_14": True}, "guardian"),
+        ({"until_ms": NOW - 1}, "ended"),
+        ({"until_ms": NOW + 800 * DAY}, "at most 366 days"),
+        ({"guardian": "x" * 121}, "guardian"),
+    ],
+)
+def test_consent_that_lacks_something_stores_nothing(store, tmp_path, changes, said):
+    with pytest.raises(OperationRefusedError, match=said):
+        store.enrol(consent(**changes), [embedding(1)], MODEL, NOW)
+    assert store.count == 0
+    assert not list((tmp_path / "face-keys").iterdir())
+
+
+def test_a_child_is_enrolled_with_a_named_guardian(store):
+    assert store.enrol(consent(below_14=True, guardian="Wang Fang"), [embedding(1)], MODEL, NOW).references == 1
+
+
+@pytest.mark.parametrize("references", [[], [b""], [b"abc"], [bytes(9000)], [bytes(768)] * 9])
+def test_references_that_are_none_are_refused(store, references):
+    with pytest.raises(OperationRefusedError):
+        store.enrol(consent(), references, MODEL, NOW)
+
+
+def test_another_model_sees_no_references_and_a_moved_reference_does_not_open(store):
+    store.enrol(consent(), [embedding(1)], MODEL, NOW)
+    store.enrol(consent("zhang-min"), [embedding(2)], MODEL, NOW)
+    assert not list(store.references("cd" * 32, NOW))
+    (mine,), (theirs,) = store._db.execute("SELECT enrolment FROM enrolment ORDER BY holder")
+    store._db.execute("UPDATE reference SET enrolment = ? WHERE enrolment = ?", (mine, theirs))
+    with pytest.raises(StoreError, match="does not open"):
+        list(store.references(MODEL, NOW))
+
+
+def test_what_a_power_cut_left_is_finished_at_the_next_open(store, tmp_path):
+    store.enrol(consent(), [embedding(1)], MODEL, NOW)
+    store.enrol(consent("zhang-min"), [embedding(2)], MODEL, NOW)
+    gone = store._of("li-wei")
+    store._keys.destroy(gone)  # the cut came right after the key's end
+    store._keys.make("ef" * 16)  # and another one before an enrolment was written
+    store.close()
+    with (tmp_path / "faces-erased.jsonl").open("ab") as ledger:
+        ledger.write(b'{"number":1,"enrolm')  # torn
+    again = FaceStore(tmp_path, NOW + 5)
+    assert [e.consent.holder for e in again.enrolments()] == ["zhang-min"]
+    assert {(r.enrolment, r.cause) for r in again.receipts} == {(gone, "incomplete"), ("ef" * 16, "incomplete")}
+    assert len(list(again.references(MODEL, NOW + 5))) == 1
+    again.close()
+    FaceStore(tmp_path, NOW + 6).close()
+
+
+def test_a_ledger_that_was_changed_is_noticed(store, tmp_path):
+    for n in range(3):
+        store.enrol(consent(), [embedding(n)], MODEL, NOW + n)
+    store.close()
+    file = tmp_path / "faces-erased.jsonl"
+    whole = file.read_bytes()
+    lines = whole.splitlines(keepends=True)
+    for changed in (b"".join(lines[1:]), whole.replace(b'"replaced"', b'"withdrawn"', 1), b"{}\n" + whole):
+        file.write_bytes(changed)
+        with pytest.raises(StoreError, match="line 1"):
+            FaceStore(tmp_path, NOW)
