@@ -14,7 +14,7 @@ step lint "$bin/ruff" check .
 step formatting "$bin/ruff" format --check .
 step types "$bin/mypy"
 step "import contracts" "$bin/lint-imports"
-step firmware setup/firmware.sh
+step firmware setup/firmware.sh check
 step "architecture and documents" "$bin/pytest" -q tests/architecture
 if ((${#failed[@]} > 0)); then
   printf -v list '%s, ' "${failed[@]}"

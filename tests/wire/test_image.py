@@ -39,4 +39,5 @@ def test_the_compiled_image_starts_without_its_sources(tmp_path: Path) -> None:
         cwd=image, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert int(done.stdout) < 100_000
+    # Of 196608; pointers have 64 bits here, a board 32 (docs/flash-a-node.md).
+    assert int(done.stdout) < 130_000

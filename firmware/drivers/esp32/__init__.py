@@ -1,0 +1,1 @@
+"""ESP32-S3: what it has in place of the RP2's PIO."""

@@ -1,0 +1,137 @@
+"""What makes one node this node: its settings, its key, its fire latch, on the board's littlefs.
+
+`node.json` (all keys may be missing): "address" 0..126, "baud", "serial", "fire_loop" and "mains_contact" (as in
+drivers.unix.door_node), "supervised": inputs wired with two resistors, "sensors": names of firmware.node.door.SENSORS
+that are wired, "scbk": 32 hex digits, taken into the file `scbk` at the next start and then removed from node.json.
+"""
+
+import binascii
+import json
+
+from firmware.drivers import files
+from firmware.drivers.loops import SUPERVISED
+from firmware.node.door import SENSORS
+from firmware.wire import codes
+
+BAUDS = (9600, 19200, 38400, 57600, 115200)
+KEY_BYTES = 16
+_MOST_BYTES = 2048
+_DEFAULTS: dict = {
+    "address": 0,
+    "baud": 38400,
+    "serial": 0,
+    "fire_loop": False,
+    "mains_contact": False,
+    "supervised": [],
+    "sensors": [],
+    "scbk": "",
+}
+
+
+class SettingsError(Exception):
+    """node.json cannot be used."""
+
+
+def _wrong(key: str, expected: str) -> SettingsError:
+    return SettingsError("node.json: " + key + ": expected " + expected + "; correct it and copy the file again")
+
+
+def checked(settings) -> dict:
+    """The settings with every key. Raises SettingsError with one sentence."""
+    if not isinstance(settings, dict):
+        raise _wrong("file", "a JSON object")
+    for key in settings:
+        if key not in _DEFAULTS:
+            raise _wrong(str(key)[:20], "one of " + ", ".join(sorted(_DEFAULTS)))
+    merged = dict(_DEFAULTS)
+    merged.update(settings)
+    for key, default in _DEFAULTS.items():
+        kind = type(default)
+        if type(merged[key]) is not kind:
+            raise _wrong(key, kind.__name__)
+    if not 0 <= merged["address"] < codes.BROADCAST:
+        raise _wrong("address", "0..126")
+    if merged["baud"] not in BAUDS:
+        raise _wrong("baud", "one of " + ", ".join([str(baud) for baud in BAUDS]))
+    for key, known in (("supervised", SUPERVISED), ("sensors", SENSORS)):
+        if [name for name in merged[key] if name not in known]:
+            raise _wrong(key, "names out of " + ", ".join(known))
+    if "fire" in merged["supervised"] and not merged["fire_loop"]:
+        raise _wrong("supervised", "fire only together with fire_loop = true")
+    return merged
+
+
+class Keeper:
+    """The node's files under `folder`. What `keep_...` answers with True survives a power cut."""
+
+    def __init__(self, folder: str = ""):
+        """A board starts with its file system's root as working directory, hence no folder there."""
+        self._folder = folder + "/" if folder else ""
+
+    def path(self, name: str) -> str:
+        """Where a file of this name lies."""
+        return self._folder + name
+
+    def settings(self) -> dict:
+        """node.json, checked, with the line's setting that the panel has changed since. Raises SettingsError."""
+        settings = checked(self._json())
+        if settings["scbk"]:
+            self._take_key(settings["scbk"])
+        line = files.read_sealed(self.path("line"), 5)
+        if line is not None and len(line) == 5:
+            settings["address"] = line[0]
+            settings["baud"] = int.from_bytes(line[1:], "little")
+        return settings
+
+    def key(self):
+        """The node's own key, or None: it has to be given one (the install window)."""
+        key = files.read_sealed(self.path("scbk"), KEY_BYTES)
+        return key if key is not None and len(key) == KEY_BYTES else None
+
+    def keep_key(self, key: bytes) -> bool:
+        """A new key, in place of the one before."""
+        return files.write_sealed(self.path("scbk"), key)
+
+    def keep_line(self, address: int, baud: int) -> bool:
+        """The panel has moved this node to another address or speed."""
+        return files.write_sealed(self.path("line"), bytes((address,)) + baud.to_bytes(4, "little"))
+
+    def latched(self) -> bool:
+        """Fire had released the lock when the node last ran, and nobody has reset it since."""
+        return files.exists(self.path("latch"))
+
+    def keep_latch(self, on: bool) -> bool:
+        """The file is there or it is not: a power cut half way leaves no third state."""
+        if on:
+            return files.write_sealed(self.path("latch"), b"released by fire")
+        return files.remove(self.path("latch"))
+
+    def _json(self):
+        try:
+            with open(self.path("node.json")) as file:
+                return json.loads(file.read(_MOST_BYTES))
+        except OSError:
+            return {}
+        except ValueError:
+            raise _wrong("file", "a JSON object")
+
+    def _take_key(self, digits: str) -> None:
+        """Move a key out of node.json, where it would stay readable in a copy of the settings."""
+        try:
+            key = binascii.unhexlify(digits)
+        except ValueError:
+            key = b""
+        if len(key) != KEY_BYTES or key == codes.SCBK_D:
+            raise _wrong("scbk", "32 hex digits of a secret key")
+        if not self.keep_key(key):
+            return
+        settings = self._json()
+        del settings["scbk"]
+        files.remove(self.path("line"))  # a board that is given a new key begins anew
+        beside = self.path("node.json.new")
+        try:
+            with open(beside, "w") as file:
+                file.write(json.dumps(settings))
+            files.rename(beside, self.path("node.json"))
+        except OSError:
+            return  # tried again at the next start; the key is in place
