@@ -19,6 +19,14 @@ class StoreError(CenterError):
     """The center's database cannot be opened, read or written."""
 
 
+class StoreDamagedError(StoreError):
+    """The center's database file is not what SQLite wrote; `why` is SQLite's own word."""
+
+    def __init__(self, text: str, why: str) -> None:
+        super().__init__(text)
+        self.why = why
+
+
 class ClockDoubtedError(StoreError):
     """Old events are not removed, because the clock may be wrong."""
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from zhian.chaos_ledger import Ledger
     from zhian.chaos_site import Site
 
+Store = Literal["sqlite", "postgresql"]
+Asked = Literal["sqlite", "postgresql", "both"]
 app = typer.Typer(no_args_is_help=True)
 
 RATE = 60.0  # events a second of each gateway
@@ -26,11 +28,20 @@ GATEWAYS = 3
 TIGHT_ROWS = 200
 # Of a hundred kills; every fault once at least. The faults without a kill in them come beside.
 SHARES = {
-    "kill -9 of a gateway": 46,
-    "kill -9 of the center": 28,
-    "kill -9 of the broker": 24,
+    "kill -9 of a gateway": 40,
+    "kill -9 of the center": 26,
+    "kill -9 of the broker": 22,
+    "kill -9 of a whole core": 10,
     "kill -9 of everything": 2,
 }
+POSTGRES_SHARES = {
+    "kill -9 of the database server": 50,
+    "kill -9 of the center": 20,
+    "kill -9 of a gateway": 20,
+    "kill -9 of a whole core": 8,
+    "kill -9 of everything": 2,
+}
+POSTGRES_PART = 0.25  # of the kills, where both stores are asked for
 BALANCE_DEADLINE_S = 45.0
 OTHERS = 4  # times each other fault happens per hundred kills
 
@@ -39,15 +50,21 @@ OTHERS = 4  # times each other fault happens per hundred kills
 def run(
     kills: Annotated[int, typer.Option(help="kill -9 at least this many processes")] = 300,
     seed: Annotated[int, typer.Option(help="who and when")] = 1,
+    store: Annotated[
+        Asked, typer.Option(help="the center's: sqlite, postgresql or both, one after the other")
+    ] = "both",
     folder: Annotated[Path | None, typer.Option("--dir", help="keep all files here (an empty folder)")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per row on stdout.")] = False,
 ) -> None:
-    """A broker, a center, three gateways under load; every fault, and after each kind the ledger must balance."""
+    """A broker, a center, four gateways under load; every fault, and after each kind the ledger must balance."""
     from runtime import log
 
     log.set_up("chaos")
+    balanced, say = True, _printer(as_json)
     with _folder(folder) as place:
-        balanced = asyncio.run(campaign(place, plan(kills), seed, _printer(as_json), least_kills=kills))
+        for one, share in _shares(store, kills).items():
+            times = plan(share, one)
+            balanced &= asyncio.run(campaign(place / one, times, seed, say, store=one, least_kills=share))
     raise typer.Exit(0 if balanced else 1)
 
 
@@ -73,16 +90,24 @@ def power_cuts_command(
     raise typer.Exit(1 if total.lost or total.damaged else 0)
 
 
-def plan(kills: int) -> dict[str, int]:
-    """How often each fault happens, so that at least `kills` processes are killed."""
-    from zhian.chaos_faults import FAULTS
+def _shares(store: Asked, kills: int) -> dict[Store, int]:
+    if store != "both":
+        return {store: kills}
+    postgres = round(kills * POSTGRES_PART)
+    return {"sqlite": kills - postgres, "postgresql": postgres}
 
+
+def plan(kills: int, store: Store = "sqlite") -> dict[str, int]:
+    """How often each fault happens, so that at least `kills` processes are killed."""
+    from zhian.chaos_faults import FAULTS, POSTGRES_FAULTS
+
+    faults, shares = (FAULTS, SHARES) if store == "sqlite" else (POSTGRES_FAULTS, POSTGRES_SHARES)
     others = max(1, OTHERS * kills // 100)
-    times = {name: max(1, -(-kills * SHARES[name] // 100)) if name in SHARES else others for name in FAULTS}
+    times = {name: max(1, -(-kills * shares[name] // 100)) if name in shares else others for name in faults}
     for name in ("10 000 connects", "center away, small journal overflows", "the center loses its disk"):
-        times[name] = max(1, others // 6)
-    for name in ("hostile gateway", "a gateway's database is put back"):
-        times[name] = max(1, others // 3)
+        times |= {name: max(1, others // 6)} if name in faults else {}
+    for name in ("hostile gateway", "a gateway's database is put back", "the center's database is damaged"):
+        times |= {name: max(1, others // 3)} if name in faults else {}
     return times
 
 
@@ -92,8 +117,10 @@ async def campaign(
     seed: int,
     say: Callable[[dict[str, object]], None],
     *,
+    store: Store = "sqlite",
     connects: int = 10_000,
     gateways: int = GATEWAYS,
+    core: bool = True,
     least_kills: int = 0,
 ) -> bool:
     """Run each fault of `times` so many times; after each kind settle, count and `say` a row. True where all balance
@@ -101,10 +128,11 @@ async def campaign(
 
     Raises UserError where the site does not settle.
     """
-    from zhian.chaos_faults import FAULTS, Campaign
+    from zhian.chaos_faults import FAULTS, POSTGRES_FAULTS, Campaign
     from zhian.chaos_site import Site, resident_mb
 
-    site = Site(folder, gateways, RATE, TIGHT_ROWS)
+    faults = FAULTS if store == "sqlite" else POSTGRES_FAULTS
+    site = Site(folder, gateways, RATE, TIGHT_ROWS, store, core=core)
     chaos = Campaign(site, random.Random(seed), connects)  # noqa: S311  # repeatable, not secret
     balanced = True
     try:
@@ -114,12 +142,13 @@ async def campaign(
             before, began = chaos.kills, time.monotonic()
             for _ in range(often):
                 await chaos.moment()
-                await FAULTS[name](chaos)
+                await faults[name](chaos)
             settled_s = await site.settle()
             ledger = await _counted(site)
             balanced = balanced and ledger.balanced
             say(
                 {
+                    "store": store,
                     "fault": name,
                     "times": often,
                     "kills": chaos.kills - before,
@@ -164,12 +193,12 @@ def _printer(as_json: bool) -> Callable[[dict[str, object]], None]:
         "early",
         "redelivered",
     )
-    print(f"{'':3} {'fault':<38} {'times':>5} {'kills':>5} " + " ".join(f"{one:>11}" for one in shown))
+    print(f"{'':3} {'store':<10} {'fault':<38} {'times':>5} {'kills':>5} " + " ".join(f"{one:>11}" for one in shown))
 
     def line(row: dict[str, object]) -> None:
         mark = "ok " if row["balanced"] else "NO "
         counts = " ".join(f"{row[one]:>11}" for one in shown)
-        print(f"{mark} {row['fault']:<38} {row['times']:>5} {row['kills']:>5} {counts}", flush=True)
+        print(f"{mark} {row['store']:<10} {row['fault']:<38} {row['times']:>5} {row['kills']:>5} {counts}", flush=True)
 
     return line
 

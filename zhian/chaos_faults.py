@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from center.errors import StoreError
+from runtime.errors import UserError
 from sim.network import Ends, Network
 from zhian import chaos_hostile
-from zhian.chaos_site import Gateway, Part, Site
+from zhian.chaos_part import Part
+from zhian.chaos_site import Gateway, Site
 
 _UP_LOOKS = 1_000  # 20 s
 
@@ -56,6 +60,47 @@ async def kill_center(c: Campaign) -> None:
 
 async def kill_broker(c: Campaign) -> None:
     await c.kill(c.site.broker)
+
+
+async def kill_core(c: Campaign) -> None:
+    """The whole process that a site runs, with its buses, doors and decisions; then time to start and work again."""
+    assert c.site.core is not None
+    await c.kill(c.site.core.part)
+    await c.moment(0.5, 6)
+
+
+async def kill_database(c: Campaign) -> None:
+    """The database server of the center, at once: it recovers from its own log when it is started again."""
+    assert c.site.postgres is not None
+    await c.kill(c.site.postgres)
+
+
+async def database_away(c: Campaign) -> None:
+    """Long enough that the small journal overflows; the center goes on trying."""
+    assert c.site.postgres is not None
+    await c.site.postgres.off()
+    c.kills += 1
+    await c.moment(5, 7)
+    c.site.postgres.on()
+    await c.moment()
+
+
+async def end_session(c: Campaign) -> None:
+    """The server ends the center's connection, in the middle of what it is doing."""
+    await asyncio.to_thread(_end_sessions, c.site)
+    await c.moment()
+
+
+def _end_sessions(site: Site) -> None:
+    database = site.open_database()
+    try:
+        with contextlib.suppress(StoreError), database.reading() as read:  # it may be down just now
+            read.rows(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE application_name = 'zhian-center' AND pid <> pg_backend_pid()"
+            )
+    finally:
+        database.close()
 
 
 async def kill_all(c: Campaign) -> None:
@@ -196,6 +241,20 @@ async def center_loses_disk(c: Campaign) -> None:
     await c.moment()
 
 
+async def center_damaged(c: Campaign) -> None:
+    """Its file is written over while it is down: it has to notice, and to begin a new one."""
+    await c.site.center.off()
+    c.kills += 1
+    await asyncio.to_thread(c.site.damage, c.dice.choice(("header", "pages", "cut")))
+    c.site.center.on()
+    for _ in range(_UP_LOOKS):
+        if c.site.set_aside == c.site.damaged:
+            await c.moment()
+            return
+        await asyncio.sleep(0.02)
+    raise UserError(f"chaos: {c.site.database} was damaged, and the center has not noticed; see its log")
+
+
 async def _healed(gateway: Gateway) -> None:
     """Until it has said that its disk is well: a kill before that would lose what waits in memory (by design)."""
     for _ in range(200):
@@ -217,6 +276,7 @@ FAULTS: dict[str, Fault] = {
     "kill -9 of a gateway": kill_gateway,
     "kill -9 of the center": kill_center,
     "kill -9 of the broker": kill_broker,
+    "kill -9 of a whole core": kill_core,
     "kill -9 of everything": kill_all,
     "center away, small journal overflows": center_away,
     "network split": split,
@@ -230,7 +290,20 @@ FAULTS: dict[str, Fault] = {
     "10 000 connects": connects,
     "a broker that acknowledges and drops": forgetful_broker,
     "the broker loses its disk": broker_loses_disk,
+    "the center's database is damaged": center_damaged,
     "the center loses its disk": center_loses_disk,
     # Last: what was acknowledged before it is not offered to a center that loses its disk after it.
     "a gateway's database is put back": copy_put_back,
+}
+
+POSTGRES_FAULTS: dict[str, Fault] = {
+    "kill -9 of the database server": kill_database,
+    "kill -9 of the center": kill_center,
+    "kill -9 of a gateway": kill_gateway,
+    "kill -9 of a whole core": kill_core,
+    "kill -9 of everything": kill_all,
+    "the server ends the center's session": end_session,
+    "database server away": database_away,
+    "messages twice, torn, out of order": duplicate,
+    "the broker loses its disk": broker_loses_disk,
 }

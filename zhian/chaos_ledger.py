@@ -8,6 +8,7 @@ import sqlite3
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from center.contract.ranges import Ranges
@@ -18,6 +19,9 @@ _ROWS = (
     "SELECT p.epoch, e.seq, e.type, e.data FROM event e JOIN epoch p ON p.id = e.epoch_id"
     " JOIN gateway g ON g.id = p.gateway_id WHERE g.gateway = ? ORDER BY p.id, e.seq"
 )
+
+
+_CORE_ROWS = _ROWS.replace("e.type, e.data", "e.type, e.time_ms, e.data")
 
 
 @dataclass(slots=True)
@@ -48,12 +52,45 @@ class Ledger:
 def read(site: Site) -> Ledger:
     """Count in the databases themselves. The site must be settled."""
     ledger = Ledger()
-    with _reading(site.database) as center:
-        for gateway in site.gateways:
-            _add(ledger, gateway, center.execute(_ROWS, (gateway.name,)).fetchall())
-        found = center.execute("SELECT value FROM total WHERE name = 'redelivered'").fetchone()
-        ledger.redelivered = int(found[0]) if found else 0
+    database = site.open_database()
+    try:
+        with database.reading() as center:
+            for gateway in site.gateways:
+                _add(ledger, gateway, center.rows(_ROWS, (gateway.name,)))
+            if site.core is not None:
+                _add_core(ledger, site.core.database, center.rows(_CORE_ROWS, (site.core.name,)))
+            found = center.rows("SELECT value FROM total WHERE name = 'redelivered'")
+            ledger.redelivered = int(found[0][0]) if found else 0
+    finally:
+        database.close()
     return ledger
+
+
+def _add_core(ledger: Ledger, file: Path, rows: list[tuple[str, int, str, int, str]]) -> None:
+    """A whole core, counted against its journal's own rows: number, type and time of each event.
+
+    It goes on making events: its journal is read after the center, so what is new since then shows as missing for once.
+    """
+    with _reading(file) as journal:
+        (epoch,) = journal.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()
+        made = {seq: (type_, at) for seq, type_, at in journal.execute("SELECT seq, type, time_ms FROM journal")}
+    at_center = {seq: (type_, at) for e, seq, type_, at, _ in rows if e == epoch}
+    lost = Ranges()
+    for _, _, type_, _, data in rows:
+        if type_ == "zhian.outbox.lost" and (told := json.loads(data))["epoch"] == epoch:
+            for first, last in told["ranges"]:
+                lost.add(first, last)
+    reported = sum(1 for seq in made if seq not in at_center and seq in lost)
+    ledger.made += len(made)
+    ledger.stored += len(at_center.keys() & made.keys())
+    ledger.lost += reported
+    ledger.missing += len(made.keys() - at_center.keys()) - reported
+    ledger.forged += sum(1 for seq, told in at_center.items() if made.get(seq) != told)
+    ledger.early += len(rows) - len(at_center)
+    facts = [(type_, at, data) for _, _, type_, at, data in rows]
+    ledger.duplicates += len(facts) - len(set(facts))
+    times = [at for _, (_, at) in sorted(at_center.items())]
+    ledger.disorder += sum(1 for before, after in pairwise(times) if after < before)
 
 
 def _add(ledger: Ledger, gateway: Gateway, rows: list[tuple[str, int, str, str]]) -> None:

@@ -6,23 +6,28 @@ import asyncio
 import contextlib
 import json
 import os
-import resource
 import secrets
 import shutil
-import signal
 import socket
 import sqlite3
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from center.store.database import SqliteDatabase
+from center.store.statements import Database
 from runtime.errors import UserError
 from sim.network import Ends, Network
-from zhian.supervisor import _die_with_parent
+from zhian.chaos_core import Core
+from zhian.chaos_part import Part
+from zhian.postgres_server import PostgresServer
 
 DISTRICT, SITE = "chaos", "garden"
+CORE = "gw-core"
+Store = Literal["sqlite", "postgresql"]
 START_DEADLINE_S = 60.0
 SETTLE_DEADLINE_S = 180.0
 HOSTILE = "gw-hostile"
@@ -33,105 +38,6 @@ def free_port() -> int:
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return int(s.getsockname()[1])
-
-
-class Part:
-    """One process that is started again when it ends, until `stop`."""
-
-    def __init__(
-        self, name: str, words: Sequence[str], log: Path, heard: Callable[[bytes], None] | None = None
-    ) -> None:
-        self.name = name
-        self.starts = 0
-        self._words = list(words)
-        self._log = log
-        self._heard = heard
-        self._process: asyncio.subprocess.Process | None = None
-        self._keeper: asyncio.Task[None] | None = None
-        self._full = False
-        self._off = asyncio.Event()  # set while it may run
-        self._off.set()
-
-    def start(self) -> None:
-        """Begin to keep it running."""
-        self._keeper = asyncio.create_task(self._keep(), name=self.name)
-
-    @property
-    def pid(self) -> int | None:
-        """Of the process, while there is one."""
-        return self._process.pid if self._process and self._process.returncode is None else None
-
-    async def kill(self) -> None:
-        """kill -9, now."""
-        if self._process is not None and self._process.returncode is None:
-            self._process.kill()
-            await self._process.wait()
-
-    async def off(self) -> None:
-        """kill -9, and not started again until `on`."""
-        self._off.clear()
-        await self.kill()
-
-    def on(self) -> None:
-        """It may run again."""
-        self._off.set()
-
-    def disk(self, *, full: bool) -> None:
-        """From now on none of its files can be written beyond its present end, or all can again."""
-        self._full = full
-        self._limit()
-
-    def tell(self, line: str) -> None:
-        """One command on its stdin."""
-        if self._process is not None and self._process.stdin is not None and self.pid is not None:
-            with contextlib.suppress(OSError):
-                self._process.stdin.write(line.encode() + b"\n")
-
-    async def stop(self) -> None:
-        """SIGTERM, and not again."""
-        if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.gather(self._keeper, return_exceptions=True)
-        if self._process is not None and self._process.returncode is None:
-            self._process.send_signal(signal.SIGTERM)
-            try:
-                await asyncio.wait_for(self._process.wait(), 20)
-            except TimeoutError:
-                await self.kill()
-
-    async def _keep(self) -> None:
-        while True:
-            await self._off.wait()
-            self._process = await asyncio.create_subprocess_exec(
-                *self._words,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,  # as systemd's journal: a full disk does not stop the log
-                preexec_fn=_die_with_parent,
-                start_new_session=True,
-            )
-            self.starts += 1
-            self._limit()
-            await asyncio.gather(self._listen(self._process), self._keep_log(self._process))
-            await self._process.wait()
-            await asyncio.sleep(0.05)  # as systemd's RestartSec; a loop of failing starts must not take the machine
-
-    async def _listen(self, process: asyncio.subprocess.Process) -> None:
-        while process.stdout is not None and (line := await process.stdout.readline()):
-            if self._heard is not None:
-                self._heard(line)
-
-    async def _keep_log(self, process: asyncio.subprocess.Process) -> None:
-        with self._log.open("ab", buffering=0) as log:
-            while process.stderr is not None and (text := await process.stderr.read(1 << 16)):
-                log.write(text)
-
-    def _limit(self) -> None:
-        if self.pid is None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            _, hard = resource.prlimit(self.pid, resource.RLIMIT_FSIZE)
-            resource.prlimit(self.pid, resource.RLIMIT_FSIZE, (0 if self._full else hard, hard))
 
 
 class Gateway:
@@ -211,11 +117,22 @@ class Gateway:
 class Site:
     """All of it in one folder."""
 
-    def __init__(self, folder: Path, gateways: int, rate: float, tight_rows: int) -> None:
+    def __init__(
+        self, folder: Path, gateways: int, rate: float, tight_rows: int, store: Store = "sqlite", *, core: bool = True
+    ) -> None:
+        """store: the center's. core: one more gateway, a whole core at two doors of the simulator's world."""
         self.folder = folder
         self.port = free_port()
+        self._store = store
+        self._server: PostgresServer | None = None
+        self.postgres: Part | None = None  # the database server, where that is the store
         names = [f"gw-{i}" for i in range(1, gateways + 1)]
-        self._write_center([*names, HOSTILE])
+        folder.mkdir(parents=True, exist_ok=True)
+        if store == "postgresql":
+            # Not in `folder`, whose path may be too long for a socket and closed to the server's user.
+            self._server = PostgresServer(Path(tempfile.mkdtemp(prefix="zhian-pg-")))
+            self.postgres = Part("postgres", self._server.words, folder / "postgres.log")
+        self._write_center([*names, HOSTILE, CORE])
         self.gateways = [
             # The last one has a small journal, so that an outage really costs it events, which it must report.
             Gateway(folder, name, self.port, self.password(name), rate, tight_rows if name == names[-1] else 200_000)
@@ -225,11 +142,15 @@ class Site:
         config = ["--config", str(folder / "center.toml")]
         self.broker = Part("broker", [*zhian, "broker", "run", *config], folder / "broker.log")
         self.center = Part("center", [*zhian, "center", "run", *config], folder / "center.log")
+        self.core = Core(folder, self.port, (DISTRICT, SITE, CORE), self.password(CORE)) if core else None
+        self.damaged = 0  # times that the center's file was damaged
 
     @property
     def parts(self) -> list[Part]:
-        """Every process."""
-        return [self.broker, self.center, *(gateway.part for gateway in self.gateways)]
+        """Every process that can be killed."""
+        database = [self.postgres] if self.postgres else []
+        whole = [self.core.part] if self.core else []
+        return [*database, self.broker, self.center, *whole, *(gateway.part for gateway in self.gateways)]
 
     @property
     def database(self) -> Path:
@@ -240,28 +161,68 @@ class Site:
         """Of a user of the broker."""
         return f"password-of-{user}-0123456789"
 
+    def open_database(self) -> Database:
+        """The center's store, for reading."""
+        if self._server is None:
+            return SqliteDatabase(self.database)
+        from center.store.postgres import PostgresDatabase
+
+        return PostgresDatabase(self._server.dsn)
+
+    def damage(self, how: str) -> None:
+        """Write over the center's file: `header`, `pages` (the last half), or `cut` it off. Nothing may run."""
+        with contextlib.closing(sqlite3.connect(self.database)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # else the WAL would repair it
+        half = max(1, self.database.stat().st_size // 4096 // 2) * 4096
+        with self.database.open("r+b") as file:
+            if how == "cut":
+                file.truncate(half)
+            else:
+                file.seek(0 if how == "header" else half)
+                file.write(b"\xa5" * (100 if how == "header" else half))
+        self.damaged += 1
+
+    @property
+    def set_aside(self) -> int:
+        """Damaged files that the center has found and put beside the new one."""
+        return len([*self.database.parent.glob("*.damaged-*[0-9]")])
+
     async def start(self) -> None:
         """Start all; returns once every gateway has something acknowledged."""
+        if self._server is not None and self.postgres is not None:
+            await asyncio.to_thread(self._server.make)
+            self.postgres.start()
         self.broker.start()
         self.center.start()
         for gateway in self.gateways:
             await gateway.network.start()
             gateway.part.start()
-        await self._until(lambda: all(g.said.get("acked", 0) > 0 for g in self.gateways), START_DEADLINE_S, "running")
+        if self.core is not None:
+            self.core.start()
+        await self._until(
+            lambda: all(g.said.get("acked", 0) > 0 for g in self.gateways) and (self.core is None or self.core.begun()),
+            START_DEADLINE_S,
+            "running",
+        )
 
     async def stop(self) -> None:
         """Stop all, gateways first."""
         for gateway in self.gateways:
             await gateway.part.stop()
             await gateway.network.close()
+        if self.core is not None:
+            await self.core.stop()
         await self.center.stop()
         await self.broker.stop()
+        if self._server is not None and self.postgres is not None:
+            await self.postgres.stop()
+            await asyncio.to_thread(shutil.rmtree, self._server.data.parent, ignore_errors=True)
 
     async def settle(self) -> float:
         """Repair everything, make nothing new, wait until the center has all of it; returns the seconds it took."""
         began = time.monotonic()
-        self.broker.on()
-        self.center.on()
+        for part in self.parts:
+            part.on()
         self.center.disk(full=False)
         for gateway in self.gateways:
             await gateway.repair()
@@ -271,7 +232,9 @@ class Site:
             for gateway in self.gateways:
                 gateway.part.tell("pause")  # again and again: it may have been started only now
                 gateway.part.tell("clock 0")
-            return all(g.settled and g.said_at > began + 0.5 and now - g.said_at < 1 for g in self.gateways)
+            if not all(g.settled and g.said_at > began + 0.5 and now - g.said_at < 1 for g in self.gateways):
+                return False
+            return self.core is None or self.core.at_rest()
 
         await self._until(quiet, SETTLE_DEADLINE_S, "settled")
         return time.monotonic() - began
@@ -297,8 +260,9 @@ class Site:
 
     def _write_center(self, gateways: Sequence[str]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
+        store = "" if self._server is None else "[store]\nkind = 'postgresql'\ndsn_file = 'center.dsn'\n"
         (self.folder / "center.toml").write_text(
-            "[center]\ndata = 'data'\nrun = 'run'\n"
+            f"{store}[center]\ndata = 'data'\nrun = 'run'\n"
             f"[broker]\ndata = 'broker'\nusers_file = 'users.json'\nport = {self.port}\n"
             "[ingest]\nusername = 'center'\npassword_file = 'center.password'\nclient_id_file = 'center.client-id'\n"
         )
@@ -311,6 +275,7 @@ class Site:
             ),
         ]
         for name, text in (
+            ("center.dsn", self._server.dsn if self._server else ""),
             ("users.json", json.dumps(users)),
             ("center.password", self.password("center")),
             ("center.client-id", "client-id-of-ingest-of-chaos"),

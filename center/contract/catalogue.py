@@ -35,7 +35,8 @@ class Severity(StrEnum):
     LIFE_SAFETY = "life-safety"
 
 
-class EventData(Struct, frozen=True, array_like=True):
+# No cycle can go through immutable plain values: untracked, a batch of thousands costs the garbage collector nothing.
+class EventData(Struct, frozen=True, array_like=True, gc=False):
     """Base of every event's data."""
 
 
@@ -48,6 +49,9 @@ class AccessGranted(EventData, frozen=True, tag=1):
     reason: Code
     holder: Token | None = None
     recorded_late: bool = False
+    offline: bool = False  # a node decided alone, at `decided_ms` by its own clock
+    decided_ms: Milliseconds = 0
+    decided_certain: bool = True
 
 
 class AccessDenied(EventData, frozen=True, tag=2):
@@ -59,6 +63,9 @@ class AccessDenied(EventData, frozen=True, tag=2):
     reason: Code
     holder: Token | None = None
     recorded_late: bool = False
+    offline: bool = False  # a node decided alone, at `decided_ms` by its own clock
+    decided_ms: Milliseconds = 0
+    decided_certain: bool = True
 
 
 class AccessOverridden(EventData, frozen=True, tag=3):
@@ -111,6 +118,7 @@ class VehicleSeen(EventData, frozen=True, tag=9):
     score_permille: Annotated[int, Meta(ge=0, le=1000)]
     model: Code
     model_sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{16}(?!\n)$")]  # the first 64 bits
+    direction: Code = "unknown"  # as the camera sees it: approaching, leaving, unknown
 
 
 class DeviceLost(EventData, frozen=True, tag=10):
@@ -295,6 +303,61 @@ class PresenceForgotten(EventData, frozen=True, tag=35):
     zone: Name | None = None
 
 
+class AccessUnrecorded(EventData, frozen=True, tag=40):
+    """A node that decided alone could not keep a record of `count` of its answers, or lost power before it had; those
+    are counted at most once."""
+
+    portal: Name
+    device: Name
+    count: Annotated[int, Meta(ge=1, le=1 << 53)]
+
+
+class VehicleCloned(EventData, frozen=True, tag=45):
+    """A plate was shown at a way in, and by what is known a vehicle with it is in that zone already: one of the two is
+    a copy, or it left unseen. `inside_ms`: how long it has been inside. `granted`: let in all the same (soft rule)."""
+
+    portal: Name
+    camera: Name
+    vehicle: Token
+    zone: Name
+    inside_ms: Milliseconds
+    granted: bool = False
+
+
+class FaceEnrolled(EventData, frozen=True, tag=50):
+    """A consenting holder's face was enrolled on the site, where it stays; both are tokens. `until_ms`: when it is
+    erased at the latest."""
+
+    holder: Token
+    operator: Token
+    references: Annotated[int, Meta(ge=1, le=64)]
+    until_ms: Milliseconds
+
+
+class FaceErased(EventData, frozen=True, tag=51):
+    """A holder's face was erased with the key that sealed it: `cause` is withdrawn, expired, replaced, holder-removed,
+    incomplete or restored. `operator`: where a person asked for it."""
+
+    cause: Code
+    references: Annotated[int, Meta(ge=0, le=64)]
+    operator: Token | None = None
+
+
+class FaceAttackSuspected(EventData, frozen=True, tag=52):
+    """What was held before the camera of `portal` was no live face by the evidence in `cause`. It is about the portal:
+    nothing of any face is in it, and it does not say whom it looked like."""
+
+    portal: Name
+    cause: Code
+
+
+class DeviceRekeyed(EventData, frozen=True, tag=60):
+    """A device on a bus was given a fresh key and has proved that it knows it; `operator` is a token."""
+
+    device: Name
+    operator: Token
+
+
 AnyEventData = (
     AccessGranted
     | AccessDenied
@@ -331,10 +394,16 @@ AnyEventData = (
     | StorageHealed
     | FrameRefused
     | PresenceForgotten
+    | AccessUnrecorded
+    | VehicleCloned
+    | FaceEnrolled
+    | FaceErased
+    | FaceAttackSuspected
+    | DeviceRekeyed
 )
 
 
-class Event(Struct, frozen=True, array_like=True):
+class Event(Struct, frozen=True, array_like=True, gc=False):
     """One immutable fact. Identity is (gateway, epoch, seq); gateway and epoch travel once per frame."""
 
     seq: Annotated[int, Meta(ge=1, le=1 << 53)]
@@ -394,6 +463,14 @@ CATALOGUE: dict[type[EventData], Entry] = {
     StorageBroken: _entry("zhian.storage.broken", Severity.ALARM, "存储故障", "Storage broken", ""),
     StorageHealed: _entry("zhian.storage.healed", Severity.NOTICE, "存储恢复", "Storage healed", ""),
     FrameRefused: _entry("zhian.frame.refused", Severity.WARNING, "数据被中心拒收", "Frame refused", ""),
+    AccessUnrecorded: _entry(
+        "zhian.access.unrecorded", Severity.WARNING, "离线通行记录缺失", "Offline answers unrecorded"
+    ),
+    VehicleCloned: _entry("zhian.vehicle.cloned", Severity.ALARM, "疑似套牌车", "Plate is inside already"),
+    FaceEnrolled: _entry("zhian.face.enrolled", Severity.NOTICE, "人脸已登记", "Face enrolled", ""),
+    FaceErased: _entry("zhian.face.erased", Severity.NOTICE, "人脸已删除", "Face erased", ""),
+    FaceAttackSuspected: _entry("zhian.face.attacked", Severity.WARNING, "疑似人脸伪造", "Face attack suspected"),
+    DeviceRekeyed: _entry("zhian.device.rekeyed", Severity.NOTICE, "设备密钥已更换", "Device has a new key", "device"),
     PresenceForgotten: _entry("zhian.presence.forgotten", Severity.NOTICE, "在场记录已清除", "Presence forgotten", ""),
 }
 

@@ -61,10 +61,43 @@ _EXAMPLES = (
     ),
     Example(
         c.VehicleSeen(
-            "north-gate-camera", "north-gate", "m2w6x4qk7tzb3ray", "blue", 987, "plate-reader", "9d3f60c2b1a845e7"
+            "north-gate-camera",
+            "north-gate",
+            "m2w6x4qk7tzb3ray",
+            "blue",
+            987,
+            "plate-reader",
+            "9d3f60c2b1a845e7",
+            "approaching",
         ),
-        "北门摄像机识别到一块蓝牌；车牌只以代号上报。",
-        "The camera at the north gate read a blue plate; it is reported as a token only.",
+        "北门摄像机识别到一块驶来的蓝牌；车牌只以代号上报。",
+        "The camera at the north gate read the blue plate of a car that drives up; it is reported as a token only.",
+    ),
+    Example(
+        c.DeviceRekeyed("lobby-reader", _OPERATOR),
+        "安装人员为大堂读卡器更换了密钥，设备已证明持有新密钥。",
+        "An installer gave the lobby's reader a fresh key; the device has proved that it has it.",
+    ),
+    Example(
+        c.VehicleCloned("north-gate", "north-gate-camera", "m2w6x4qk7tzb3ray", "yard", 5_400_000),
+        "北门识别到的车牌按记录已在院内一个半小时：疑似套牌，或此前离开未被识别；未放行。",
+        "A plate that has been inside for an hour and a half asks to come in: one of the two is a copy, or the car left"
+        " unseen; not let in.",
+    ),
+    Example(
+        c.FaceEnrolled(_RESIDENT, _OPERATOR, 3, TIME_MS + 7_776_000_000),
+        "一位住户书面同意后在物业处登记了人脸；人脸数据只留在小区内。",
+        "A resident consented at the property office and was enrolled; the references stay on the site.",
+    ),
+    Example(
+        c.FaceErased("withdrawn", 3, _OPERATOR),
+        "一位住户撤回同意，其人脸数据连同密钥已全部删除。",
+        "A resident withdrew consent: the references and the key that sealed them are destroyed.",
+    ),
+    Example(
+        c.FaceAttackSuspected("lobby", "flat"),
+        "大堂门摄像头前的面孔疑似照片或屏幕，未作为凭证。",
+        "What was held before the lobby's camera was flat like a photo or a screen: it counted for nothing.",
     ),
     Example(
         c.DeviceLost("lobby-reader", "silent"), "大堂读卡器不再应答。", "The reader in the lobby has stopped answering."

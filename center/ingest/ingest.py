@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from center import config as center_config
@@ -24,19 +25,32 @@ from center.ingest.session import Session
 from center.store.opening import open_writer
 from center.store.writing import EventWriter, Outcome, Received
 from runtime import log, systemd
-from runtime.mqtt import Access, Tls
+from runtime.mqtt import Access, Arrived, Tls
 
 LISTENS_TO = (Kind.EVENT, Kind.ALARM, Kind.STATE)
 # One commit: large enough that the disk is not the limit in catch-up, small enough that a live event waits for little.
+# In catch-up the bytes decide (some 12 000 events): about half of what the broker sends unconfirmed (200 messages), so
+# that there is something to decode while the half before it is being stored.
 MAX_BATCH_MESSAGES = 200
-MAX_BATCH_BYTES = 2 << 20
+MAX_BATCH_BYTES = 128 << 10
 BEAT_S = 15.0  # how often the store is told that ingest is alive (center.web.health)
 _RETRY_S = (0.5, 1.0, 2.0, 5.0)  # between attempts to store; the last one repeats
 _logger = log.get("ingest")
 
 
+@dataclass(slots=True)
+class _Batch:
+    """Messages of one commit, and what became of them: what is to be stored, and what is refused."""
+
+    messages: list[Message]
+    received: list[Received] = field(default_factory=list)
+    refusals: list[tuple[str, str]] = field(default_factory=list)  # source, why
+    # One answer per gateway and batch of messages: a hostile one gets no more out than it puts in.
+    answers: dict[GatewayName, Refused] = field(default_factory=dict)
+
+
 class Ingest:
-    """Owns the writer's thread; everything else runs on the loop."""
+    """Owns the threads of the decoder and the writer; everything else runs on the loop."""
 
     def __init__(
         self,
@@ -49,7 +63,6 @@ class Ingest:
         self._access = access
         self._decoder = FrameDecoder()
         self._session: Session | None = None
-        self._refused: dict[GatewayName, Refused] = {}
         self.refusals = Refusals(_logger)
 
     @property
@@ -61,8 +74,8 @@ class Ingest:
         """Until cancelled. Raises IngestError where the broker refuses us for good."""
         inbox = Inbox()
         self._session = session = Session(self._access, [topics.every_gateway(kind) for kind in LISTENS_TO], inbox)
-        with ThreadPoolExecutor(1, "store") as store:
-            works = (session.run(), self._work(inbox, session, store), self._beat(session, store))
+        with ThreadPoolExecutor(1, "decode") as decoder, ThreadPoolExecutor(1, "store") as store:
+            works = (session.run(), self._work(inbox, session, decoder, store), self._beat(session, store))
             tasks = [asyncio.create_task(one) for one in works]
             try:
                 systemd.ready("ingest")
@@ -75,22 +88,43 @@ class Ingest:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _work(self, inbox: Inbox, session: Session, store: ThreadPoolExecutor) -> None:
+    async def _work(
+        self, inbox: Inbox, session: Session, decoder: ThreadPoolExecutor, store: ThreadPoolExecutor
+    ) -> None:
+        """Batch after batch in order of arrival; one is decoded ahead while the one before it is being stored."""
+        ahead = asyncio.create_task(self._next(inbox, decoder))
+        try:
+            while True:
+                batch = await ahead
+                ahead = asyncio.create_task(self._next(inbox, decoder))
+                await self._finish(batch, session, store)
+        finally:
+            ahead.cancel()
+            await asyncio.gather(ahead, return_exceptions=True)
+
+    async def _next(self, inbox: Inbox, decoder: ThreadPoolExecutor) -> _Batch:
+        messages = await inbox.take(MAX_BATCH_MESSAGES, MAX_BATCH_BYTES)
+        return await asyncio.get_running_loop().run_in_executor(decoder, self._decode_all, messages)
+
+    async def _finish(self, batch: _Batch, session: Session, store: ThreadPoolExecutor) -> None:
+        """Store, and only then acknowledge and confirm."""
+        for source, why in batch.refusals:
+            self.refusals.add(source, why)
         loop = asyncio.get_running_loop()
-        while True:
-            messages = await inbox.take(MAX_BATCH_MESSAGES, MAX_BATCH_BYTES)
-            received = await loop.run_in_executor(store, self._decode_all, messages)
-            outcome = await loop.run_in_executor(store, self._store, received)
-            tries = 0
-            while outcome is None:  # the disk is full or the file is locked: nothing is confirmed until it is stored
-                await asyncio.sleep(_RETRY_S[min(tries, len(_RETRY_S) - 1)])
-                tries += 1
-                outcome = await loop.run_in_executor(store, self._store, received)
-            for name, ack in outcome.acknowledgements:
-                session.publish(topics.topic(name, Kind.ACK), encode_ack(ack))
-            self._answer_refusals(session)
-            for message in messages:
-                session.confirm(message)
+        outcome = await loop.run_in_executor(store, self._store, batch.received)
+        tries = 0
+        while outcome is None:  # the disk is full or the file is locked: nothing is confirmed until it is stored
+            await asyncio.sleep(_RETRY_S[min(tries, len(_RETRY_S) - 1)])
+            tries += 1
+            outcome = await loop.run_in_executor(store, self._store, batch.received)
+        if outcome.refused:
+            self.refusals.add("gaps", f"{outcome.refused} events beyond the gaps or epochs one gateway may have")
+        for name, ack in outcome.acknowledgements:
+            session.publish(topics.topic(name, Kind.ACK), encode_ack(ack))
+        for name, answer in batch.answers.items():
+            session.publish(topics.topic(name, Kind.ACK), encode_ack(answer))
+        for message in batch.messages:
+            session.confirm(message)
 
     async def _beat(self, session: Session, store: ThreadPoolExecutor) -> None:
         """Tell other processes through the store: alive, connected, and how much was not taken."""
@@ -106,50 +140,45 @@ class Ingest:
                 _logger.warning("heartbeat not stored", why=str(e))
             await asyncio.sleep(BEAT_S if session.ready else BEAT_S / 5)
 
-    def _answer_refusals(self, session: Session) -> None:
-        """One answer per gateway and batch of messages: a hostile one gets no more out than it puts in."""
-        refused, self._refused = self._refused, {}
-        for name, answer in refused.items():
-            session.publish(topics.topic(name, Kind.ACK), encode_ack(answer))
+    # --- the decoder's thread ------------------------------------------------------------------------------------
+
+    def _decode_all(self, messages: list[Message]) -> _Batch:
+        batch = _Batch(messages)
+        for message in messages:
+            self._decode(message.arrived, batch)
+        return batch
+
+    def _decode(self, arrived: Arrived, batch: _Batch) -> None:
+        source = arrived.topic
+        try:
+            name, kind = topics.parse(arrived.topic)
+            source = str(name)
+            if kind in (Kind.EVENT, Kind.ALARM):
+                self._frame(name, arrived.payload, batch)
+            elif kind is Kind.STATE:
+                batch.received.append(Received(name, decode_state(arrived.payload), arrived.retained))
+            else:
+                batch.refusals.append((source, f"nothing is expected on {kind.value}"))
+        except ContractError as e:
+            batch.refusals.append((source, str(e)))
+
+    def _frame(self, name: GatewayName, payload: bytes, batch: _Batch) -> None:
+        try:
+            batch.received.append(Received(name, self._decoder.decode(payload)))
+        except FrameError as e:
+            batch.refusals.append((str(name), str(e)))
+            codec, dictionary = (payload[0], payload[1]) if len(payload) > 1 else (0, 0)
+            batch.answers[name] = Refused(refused=e.cause, codec=codec, dictionary=dictionary)
 
     # --- the writer's thread -------------------------------------------------------------------------------------
-
-    def _decode_all(self, messages: Sequence[Message]) -> list[Received]:
-        return [one for one in map(self._decode, messages) if one is not None]
 
     def _store(self, received: Sequence[Received]) -> Outcome | None:
         if not received:
             return Outcome()
         try:
-            outcome = self._writer.store(received, self._now_ms())
+            return self._writer.store(received, self._now_ms())
         except StoreError as e:
             _logger.error("not stored; trying again", why=str(e))
-            return None
-        if outcome.refused:
-            self.refusals.add("gaps", f"{outcome.refused} events beyond the gaps or epochs one gateway may have")
-        return outcome
-
-    def _decode(self, message: Message) -> Received | None:
-        arrived, source = message.arrived, message.arrived.topic
-        try:
-            name, kind = topics.parse(arrived.topic)
-            source = str(name)
-            if kind in (Kind.EVENT, Kind.ALARM):
-                return self._frame(name, arrived.payload)
-            if kind is Kind.STATE:
-                return Received(name, decode_state(arrived.payload), arrived.retained)
-            self.refusals.add(source, f"nothing is expected on {kind.value}")
-        except ContractError as e:
-            self.refusals.add(source, str(e))
-        return None
-
-    def _frame(self, name: GatewayName, payload: bytes) -> Received | None:
-        try:
-            return Received(name, self._decoder.decode(payload))
-        except FrameError as e:
-            self.refusals.add(str(name), str(e))
-            codec, dictionary = (payload[0], payload[1]) if len(payload) > 1 else (0, 0)
-            self._refused[name] = Refused(refused=e.cause, codec=codec, dictionary=dictionary)
             return None
 
 
@@ -175,7 +204,7 @@ def broker_access(config_file: Path, settings: CenterConfig) -> Access:
     return Access(
         host=told.host or settings.broker.address,
         port=settings.broker.port,
-        client_id=secret(told.client_id_file, "client id of ingest"),
+        client_id=(f"{told.username}/" if files else "") + secret(told.client_id_file, "client id of ingest"),
         username=None if files else told.username,  # the certificate says who we are
         password=None if files or not told.password_file else secret(told.password_file, "password of ingest"),
         tls=Tls(*files) if files else None,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
 from center.contract.acknowledgement import Ack
-from center.contract.catalogue import Event, OutboxLost, Severity, entry, subject
+from center.contract.catalogue import CATALOGUE, Event, EventData, OutboxLost, Severity
 from center.contract.frame import Frame
 from center.contract.state import GatewayState
 from center.contract.topics import GatewayName
@@ -22,6 +22,8 @@ SEVERITIES = tuple(Severity)  # index = the number in the column `severity`
 # one each time it starts without a disk; without a limit a hostile one could fill the store with them.
 MAX_NEW_EPOCHS_A_DAY = 100
 _RANK = {severity: rank for rank, severity in enumerate(SEVERITIES)}
+# What a row says of each kind of event: type, severity, and the field that names the subject ("" = the gateway itself).
+_SHOWN = {kind: (told.type, _RANK[told.severity], told.subject) for kind, told in CATALOGUE.items()}
 _encoder = msgspec.json.Encoder()
 
 
@@ -73,8 +75,10 @@ class Batch:
         self._gateways: dict[GatewayName, int] = {}
         self._heard: set[int] = set()
         self._answered: set[tuple[GatewayName, str]] = set()  # epochs of which a frame or state came
-        self._rows: list[Callable[[int], EventRow]] = []
-        self._tally: Counter[tuple[str, int]] = Counter()
+        self._rows: list[EventRow] = []
+        self._next_row: int | None = None  # not asked for yet
+        self._found_places: dict[GatewayName, dict[str, tuple[str | None, str | None]]] = {}
+        self._tally: Counter[type[EventData]] = Counter()
         self.touched: Known = {}
 
     def apply(self, received: Received) -> None:
@@ -113,7 +117,7 @@ class Batch:
         run.many(
             "INSERT INTO tally (type, severity, count) VALUES (?, ?, ?)"
             " ON CONFLICT (type, severity) DO UPDATE SET count = tally.count + excluded.count",
-            [(*key, count) for key, count in sorted(self._tally.items())],
+            sorted((*_SHOWN[kind][:2], count) for kind, count in self._tally.items()),
         )
         outcome = self._outcome
         totals = (("stored", outcome.stored), ("redelivered", outcome.redelivered), ("refused", outcome.refused))
@@ -123,15 +127,11 @@ class Batch:
     def _insert(self) -> None:
         if not self._rows:
             return
-        # The number after the last one ever given, not after the highest one left.
-        found = self._statements.rows("SELECT value FROM total WHERE name = 'row'")
-        last = int(found[0][0]) if found else 0
-        rows = [make(number) for number, make in enumerate(self._rows, last + 1)]
-        self._begin_run(last + 1)
-        stored = self._database.insert_events(self._statements, rows)
-        self._statements.many(ADD_TO_TOTAL, [("row", len(rows))])
+        self._begin_run(self._rows[0][0])
+        stored = self._database.insert_events(self._statements, self._rows)
+        self._statements.many(ADD_TO_TOTAL, [("row", len(self._rows))])
         self._outcome.stored += stored
-        self._outcome.redelivered += len(rows) - stored
+        self._outcome.redelivered += len(self._rows) - stored
 
     def _begin_run(self, first_row: int) -> None:
         newest = self._statements.rows("SELECT id FROM run ORDER BY first_row DESC LIMIT 1")
@@ -144,44 +144,77 @@ class Batch:
             self._outcome.refused += len(frame.events)
             return
         self._answered.add((name, frame.epoch))
-        for event in frame.events:
-            if epoch.coverage.stores(event.seq):
+        # A report of loss changes the coverage that the events after it meet.
+        if not any(type(event.data) is OutboxLost for event in frame.events) and epoch.coverage.follows(
+            [event.seq for event in frame.events]
+        ):
+            epoch.coverage.cover(frame.events[0].seq, frame.events[-1].seq)
+            self._take(epoch.id, name, frame.events, frame.simulated)
+        else:
+            self._take(epoch.id, name, self._new_ones(name, epoch.coverage, frame.events), frame.simulated)
+
+    def _new_ones(self, name: GatewayName, coverage: Coverage, events: Sequence[Event]) -> list[Event]:
+        """Events to store, counted as covered; copies and what breaks a limit are counted instead."""
+        new = []
+        for event in events:
+            if coverage.stores(event.seq):
                 self._outcome.redelivered += 1
                 continue
             if isinstance(event.data, OutboxLost):
                 # First, and also where there is no room for the event itself: it may melt the gaps that take the room.
                 self._lost(name, event.data)
-            if not epoch.coverage.store(event.seq):
-                self._outcome.refused += 1
+            if coverage.store(event.seq):
+                new.append(event)
             else:
-                self._take(epoch.id, name, event, frame.simulated)
+                self._outcome.refused += 1
+        return new
 
-    def _take(self, epoch_id: int, name: GatewayName, event: Event, simulated: bool) -> None:
-        described = entry(event.data)
-        rank = _RANK[described.severity]
-        about = subject(event.data, name.gateway)
-        place = self._book.of(name, about)
-        data = _encoder.encode(msgspec.structs.asdict(event.data)).decode()
-        self._tally[described.type, rank] += 1
-
-        def row(number: int) -> EventRow:
-            return (
-                number,
-                epoch_id,
-                event.seq,
-                event.time_ms,
-                self._now_ms,
-                event.clock_certain,
-                simulated,
-                described.type,
-                rank,
-                about,
-                data,
-                (place.address or None) if place else None,
-                (place.grid or None) if place else None,
+    def _take(self, epoch_id: int, name: GatewayName, events: Sequence[Event], simulated: bool) -> None:
+        """Rows of events that are to be stored. The center's hottest loop: hardly a call of ours in it."""
+        if self._next_row is None:
+            # The number after the last one ever given, not after the highest one left.
+            found = self._statements.rows("SELECT value FROM total WHERE name = 'row'")
+            self._next_row = int(found[0][0]) + 1 if found else 1
+        now_ms, own = self._now_ms, name.gateway
+        encode, plain, places = _encoder.encode, msgspec.structs.asdict, self._places(name)
+        take = self._rows.append
+        for number, event in enumerate(events, self._next_row):
+            data = event.data
+            type_, rank, field_ = _SHOWN[type(data)]
+            about = getattr(data, field_) if field_ else own
+            place = places(about)
+            take(
+                (
+                    number,
+                    epoch_id,
+                    event.seq,
+                    event.time_ms,
+                    now_ms,
+                    event.clock_certain,
+                    simulated,
+                    type_,
+                    rank,
+                    about,
+                    encode(plain(data)).decode(),
+                    *place,
+                )
             )
+        self._next_row += len(events)
+        self._tally.update(type(event.data) for event in events)
 
-        self._rows.append(row)
+    def _places(self, name: GatewayName) -> Callable[[str], tuple[str | None, str | None]]:
+        """Subject of this gateway -> address and grid cell, each looked up once a batch."""
+        if not len(self._book):
+            return lambda _: (None, None)
+        found = self._found_places.setdefault(name, {})
+
+        def of(about: str) -> tuple[str | None, str | None]:
+            if about not in found:
+                place = self._book.of(name, about)
+                found[about] = (place.address or None, place.grid or None) if place else (None, None)
+            return found[about]
+
+        return of
 
     def _lost(self, name: GatewayName, lost: OutboxLost) -> None:
         epoch = self._epoch(name, lost.epoch, begin=False)

@@ -6,6 +6,8 @@ neither stored again nor asked for again when its event has gone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from center.contract.acknowledgement import MAX_MISSING_RANGES, Ack
@@ -59,6 +61,13 @@ class Coverage:
         if len(self.islands) < MAX_ISLANDS or first <= self.stored_upto + 1:
             return True
         return any(number in self.islands for number in (first - 1, last + 1, first, last))
+
+    def follows(self, numbers: Sequence[int]) -> bool:
+        """True where `numbers` are simply the next ones, in order, and nothing lies above them: nearly always."""
+        first = self.stored_upto + 1
+        if len(self.islands) or not numbers or numbers[0] != first:
+            return False
+        return numbers == list(range(first, first + len(numbers)))
 
     def cover(self, first: int, last: int) -> None:
         """Count first..last as here. Raises ValueError unless 1 <= first <= last."""

@@ -4,29 +4,38 @@ from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import astuple
 from datetime import UTC, datetime
+from functools import cache
 from importlib.resources import files
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from center.contract.ranges import Ranges
-from center.errors import StoreError
+from center.errors import StoreDamagedError, StoreError
+from center.store import damage
 from center.store.coverage import ranges_text
 from center.store.statements import EVENT_COLUMNS, EventRow, Removed, Statements
+from runtime import log
 
 VERSION = 3
 _STEPS = {1: "schema.sql", 2: "schema_2.sql", 3: "schema_3.sql"}  # version -> what makes it from the one before
 _BUSY_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 30.0  # as PostgreSQL's statement_timeout: no page's question may run on and on
 _STEPS_BETWEEN_LOOKS = 10_000  # of SQLite's machine, between two looks at the clock
-_WAL_AUTOCHECKPOINT_PAGES = 1000
+_WAL_AUTOCHECKPOINT_PAGES = 4000  # 16 MB: else every commit of a catch-up would be followed by a checkpoint
 _JOURNAL_SIZE_LIMIT_BYTES = 64 << 20
+_CACHE_KIB = 16 << 10  # what one large commit changes: less would be written to the WAL twice
+_ROWS_AT_ONCE = (2000, 200, 20, 1)  # of one INSERT; 13 values each, and SQLite takes 32 766
+_logger = log.get("store")
 _REMOVED_AT_ONCE = 5000  # events of one transaction: the writer waits for no longer than that takes
 
 
@@ -36,6 +45,8 @@ class SqliteDatabase:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._connection: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None  # device and inode of what is open
+        self._generation = 0
         self._lock: int | None = None
 
     @property
@@ -45,24 +56,60 @@ class SqliteDatabase:
 
     @property
     def generation(self) -> int:
-        """A file's connection is never made anew."""
-        return 0
+        """Rises where another file takes the place of the one before: a damaged one is set aside."""
+        return self._generation
 
     @contextmanager
     def writing(self) -> Iterator[Statements]:
-        """A durable transaction."""
-        if self._connection is None:
-            self._connection = open_for_writing(self._path)
-        connection = self._connection
+        """A durable transaction. Where the file turns out to be damaged, the one who claimed it begins a new one."""
+        connection = self._open()
+        damaged: sqlite3.Error | None = None
         try:
             connection.execute("BEGIN IMMEDIATE")
             yield SqliteStatements(connection)
             connection.execute("COMMIT")
         except sqlite3.Error as e:
-            raise StoreError(f"{self._path}: events cannot be stored ({e}); check the disk") from e
+            if not damage.is_damage(e):
+                raise StoreError(f"{self._path}: events cannot be stored ({e}); check the disk") from e
+            if self._lock is None:
+                raise damage.found_in(self._path, str(e)) from e
+            damaged = e
         finally:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
+        if damaged is not None:
+            self._shut()
+            raise self._replaced(str(damaged)) from damaged
+
+    def _open(self) -> sqlite3.Connection:
+        if self._file != _identity(self._path):  # it was set aside by the one who claimed it
+            self._shut()
+        if self._connection is None:
+            self._connection = open_for_writing(self._path)
+            self._file = _identity(self._path)
+            self._generation += 1
+        return self._connection
+
+    def _shut(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _replaced(self, why: str) -> StoreDamagedError:
+        """Set the damaged file aside and begin a new one; the error that says so. Raises StoreError where it cannot."""
+        aside = damage.set_aside(self._path)
+        kept = damage.addresses_in(aside)
+        told = StoreDamagedError(
+            f"{self._path}: damaged ({why}), set aside as {aside.name}; a new one begins, gateways send again what they"
+            " keep" + ("" if kept is not None else "; import the addresses again, they cannot be read in it"),
+            why,
+        )
+        _logger.error("the center's database was damaged", why=str(told))
+        with self.writing() as write:
+            write.many("INSERT INTO address VALUES (?, ?, ?, ?, ?, ?, ?)", [astuple(one) for one in kept or []])
+            # Random: whoever knows a version of the old file's has to read the table again.
+            write.run("INSERT INTO total (name, value) VALUES ('addresses', ?)", (secrets.randbits(40),))
+        return told
 
     @contextmanager
     def reading(self, timeout_s: float | None = READ_TIMEOUT_S) -> Iterator[Statements]:
@@ -84,14 +131,17 @@ class SqliteDatabase:
             connection.close()
 
     def insert_events(self, statements: Statements, rows: Sequence[EventRow]) -> int:
-        """One prepared statement; the unique index is a second look beside the coverage."""
+        """Many rows a statement; the unique index is a second look beside the coverage.
+
+        One statement is one turn of the interpreter's lock: while SQLite works on it, the next frames are decoded.
+        """
         assert isinstance(statements, SqliteStatements)
-        before = statements.connection.total_changes
-        marks = ", ".join("?" * len(rows[0]))
-        statements.many(
-            f"INSERT INTO event ({EVENT_COLUMNS}) VALUES ({marks}) ON CONFLICT (epoch_id, seq) DO NOTHING",  # noqa: S608
-            rows,
-        )
+        before, at = statements.connection.total_changes, 0
+        for size in _ROWS_AT_ONCE:
+            sql = _insert(size)
+            while len(rows) - at >= size:
+                statements.connection.execute(sql, tuple(chain.from_iterable(rows[at : at + size])))
+                at += size
         return statements.connection.total_changes - before
 
     def held_before(self, before_ms: int) -> Removed:
@@ -130,28 +180,45 @@ class SqliteDatabase:
         return sum(one.stat().st_size for one in sizes if one.exists())
 
     def claim(self) -> None:
-        """A lock that ends with the process: two writers would each believe their own picture of what is covered."""
-        if self._connection is None:
-            self._connection = open_for_writing(self._path)
+        """A lock that ends with the process: two writers would each believe their own picture of what is covered.
+
+        Then the file is looked at; a damaged one is set aside, and a new one begins.
+        """
         path = self._path.with_suffix(".lock")
         try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as e:
-            self.close()
             raise StoreError(f"{path}: cannot be made ({e.strerror}); check the data folder") from e
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(lock)
-            self.close()
             raise StoreError(f"{self._path}: another center writes to this file already; stop that one first") from None
         self._lock = lock
+        try:
+            self._look()
+        except StoreError:
+            self.close()
+            raise
+
+    def _look(self) -> None:
+        why = ""
+        try:
+            damage.check(self._open(), self._path)
+        except StoreDamagedError as e:
+            why = e.why
+        except sqlite3.Error as e:
+            if not damage.is_damage(e):
+                raise StoreError(f"{self._path}: the center's database cannot be read ({e}); check the disk") from e
+            why = str(e)
+        if why:
+            self._shut()
+            self._replaced(why)
 
     def close(self) -> None:
         """Close the file."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._shut()
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -175,6 +242,14 @@ class SqliteStatements:
         """One statement for each entry."""
         if values:
             self.connection.executemany(sql, values)  # type: ignore[arg-type]
+
+
+@cache
+def _insert(rows: int) -> str:
+    one = f"({', '.join('?' * len(EVENT_COLUMNS.split(',')))})"
+    return (
+        f"INSERT INTO event ({EVENT_COLUMNS}) VALUES {', '.join([one] * rows)} ON CONFLICT (epoch_id, seq) DO NOTHING"  # noqa: S608
+    )
 
 
 def record_removal(write: Statements, at_ms: int, before_ms: int, removed: Removed) -> None:
@@ -201,12 +276,15 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute(f"PRAGMA wal_autocheckpoint={_WAL_AUTOCHECKPOINT_PAGES}")
+        connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
         connection.execute(f"PRAGMA journal_size_limit={_JOURNAL_SIZE_LIMIT_BYTES}")
         _bring_up(connection, path)
     except (sqlite3.Error, StoreError) as e:
         connection.close()
         if isinstance(e, StoreError):
             raise
+        if damage.is_damage(e):
+            raise damage.found_in(path, str(e)) from e
         raise StoreError(f"{path}: the center's database cannot be used ({e}); restore it or move it away") from e
     return connection
 
@@ -233,6 +311,14 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
         connection.close()
         raise StoreError(f"{path}: expected schema version {VERSION}, got {version}; start `zhian center run` first")
     return connection
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _version(connection: sqlite3.Connection) -> int:

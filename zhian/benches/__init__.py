@@ -59,6 +59,12 @@ def _plate() -> list[Figure]:
     return run()
 
 
+def _face() -> list[Figure]:
+    from zhian.benches.face import run
+
+    return run()
+
+
 def _fire() -> list[Figure]:
     from zhian.benches.fire import run
 
@@ -77,12 +83,20 @@ def _center() -> list[Figure]:
     return run()
 
 
+def _bus() -> list[Figure]:
+    from zhian.benches.bus import run
+
+    return run()
+
+
 BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "access": _access,
     "journal": _journal,
     "events": _events,
     "center": _center,
+    "bus": _bus,
     "door": _door,
     "fire": _fire,
     "plate": _plate,
+    "face": _face,
 }
