@@ -33,7 +33,7 @@ class PlateKind(StrEnum):
 
 
 _PLACE, _SERIAL = f"[{PROVINCES}][{LETTERS}]", f"[{DIGITS}{LETTERS}]"
-_ORDINARY = f"{_PLACE}{_SERIAL}{{5}}"
+_ORDINARY = f"{_PLACE}(?!(?:.*[{LETTERS}]){{3}}){_SERIAL}{{5}}"  # at most two letters among the five
 FORMS: Mapping[PlateKind, re.Pattern[str]] = MappingProxyType(
     {
         PlateKind.BLUE: re.compile(_ORDINARY),

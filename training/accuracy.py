@@ -22,8 +22,8 @@ from gateway.errors import VisionError
 from gateway.vision.picture import Picture, decode
 from gateway.vision.reader import PlateReader, load_default, load_vote
 from gateway.vision.text import Reading
-from training import fonts, held_out
-from training.measure import interval, labelled, visits
+from training import approaches, fonts, held_out
+from training.measure import interval, labelled
 
 # Read on the same crops by others' readers; measured once for 1000 crops of which these are 300.
 PEERS = (("PP-OCRv4 (general)", 94.2), ("plate_rec_color", 91.3), ("LPRNet_Pytorch", 89.4), ("hyperlpr2", 82.7))
@@ -146,16 +146,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--real", type=Path, help="folder of the three folders of real pictures")
     parser.add_argument("--plates", type=int, default=10_000, help="rendered plates")
-    parser.add_argument("--visits", type=int, default=100, help="rendered approaches of 24 frames")
+    parser.add_argument("--visits", type=int, default=300, help="rendered visits of 24 frames, by our own models")
+    parser.add_argument("--hours", type=float, default=0.5, help="rendered time without plates, likewise")
     parser.add_argument("--sheet", type=Path, default=Path("build/accuracy/misses.png"))
-    given = parser.parse_args()
+    given, _ = parser.parse_known_args()  # the options of training.face_accuracy come along
     cv2.setNumThreads(1)
     among = contenders()
     for one in among:
         print(f"{one.name}: reader {one.reader.entry.name} {one.reader.entry.sha256[:16]}")
     steps: list[Callable[[], object]] = [lambda: rendered(among, given.plates)]
     if given.visits:
-        steps.append(lambda: visits(among[0].reader, given.visits, 0.05))
+        steps.append(lambda: approaches.visits(among[0].reader, given.visits))
+    if given.hours:
+        steps.append(lambda: approaches.empty_hours(among[0].reader, given.hours))
     for step in steps:
         step()
     if given.real is not None:

@@ -1,6 +1,6 @@
 """Measure the shipped models and print tables. Nothing here trains or chooses anything.
 
-python -m training.measure rendered [--plates 2000] [--visits 100]   # fonts and degradations training never saw
+python -m training.measure rendered [--plates 2000]   # fonts and degradations training never saw
 python -m training.measure crops FOLDER    # labelled crops, one plate each: FOLDER/labels.csv has file,plate
 python -m training.measure cars FOLDER     # whole pictures: best legible text must equal the label
 python -m training.measure speed
@@ -23,14 +23,12 @@ from gateway.vision.grammar import refusal
 from gateway.vision.picture import decode
 from gateway.vision.quad import rectify
 from gateway.vision.reader import PlateReader, load_default
-from gateway.vision.visit import Visits
 from sim.render.plate import PlateKind, draw_plate
-from sim.render.scene import approach, empty_scene
+from sim.render.scene import approach
 from training import fonts
 from training.plate_samples import KINDS, random_look, random_text
 from training.plate_samples import sample as plate_sample
 
-FRAME_MS = 100
 SETTINGS = (0.6, 2)  # gateway.config.Vision's defaults: min_score, agreeing_frames
 
 
@@ -141,36 +139,6 @@ def _unseen_fault(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return out
 
 
-def visits(reader: PlateReader, count: int, hours_empty: float) -> None:
-    """Rendered approaches through the whole path; exactly one observation with the right text counts."""
-    rng = np.random.default_rng([99, 3])
-    single: dict[str, list[bool]] = defaultdict(list)
-    frames: dict[str, list[bool]] = defaultdict(list)
-    for i in range(count):
-        kind = (PlateKind.BLUE, PlateKind.GREEN)[i % 2]
-        text, tracker, seen = _allowed(kind, rng), Visits(*SETTINGS), []
-        for n, frame in enumerate(approach(text, kind, seed=50_000 + i, frames=24, background_seed=9000 + i)):
-            found = reader.find(frame.image)
-            best = found[0].reading if found else None
-            observed = tracker.frame(n * FRAME_MS, best)
-            if observed:
-                seen.append(observed.text)
-            wide = float(np.linalg.norm(frame.corners[1] - frame.corners[0]))
-            right = best is not None and best.refused is None and best.text == text
-            frames["60-100 px" if wide < 100 else ">= 100 px"].append(right)
-        single[kind].append(seen == [text])
-        single["all"].append(seen == [text])
-    for name, results in single.items():
-        print(f"visits, {name}: one right observation {interval(sum(results), len(results))}")
-    for name, results in frames.items():
-        print(f"frames of those visits, plate {name}: exact {interval(sum(results), len(results))}")
-    wrong, total = 0, int(hours_empty * 3600)
-    for i in range(total):
-        found = reader.find(empty_scene(seed=i, background_seed=70_000 + i))
-        wrong += any(f.reading.refused is None and f.reading.score >= SETTINGS[0] for f in found)
-    print(f"empty scenes with a reading at score >= {SETTINGS[0]}: {interval(wrong, total)}")
-
-
 def speed(reader: PlateReader) -> None:
     """Milliseconds on this machine, one thread, median of 60 after 8."""
     plate = cv2.resize(draw_plate("京A12345", PlateKind.BLUE), (128, 32))
@@ -196,7 +164,6 @@ def main() -> None:
     parser.add_argument("what", choices=("rendered", "crops", "cars", "speed"))
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--plates", type=int, default=2000)
-    parser.add_argument("--visits", type=int, default=100)
     parser.add_argument("--misses", action="store_true", help="print every miss")
     given = parser.parse_args()
     cv2.setNumThreads(1)
@@ -207,7 +174,6 @@ def main() -> None:
     elif given.what == "rendered":
         held_out_plates(reader, given.plates)
         held_out_degradations(reader, given.plates)
-        visits(reader, given.visits, 0.05)
     else:
         real(reader, given.folder, cropped=given.what == "crops", verbose=given.misses)
 

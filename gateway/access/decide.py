@@ -13,7 +13,10 @@ from gateway.model import AccessRequest, CredentialKind, Decision, PortalMode, P
 
 INVALID_PASS_KEY = ""  # `Presented.key` of a QR pass whose form or signature is wrong
 # Bound once: looking a member up in its class costs as much as a look-up in the policy (CPython 3.11).
-_CARD, _PIN, _QR = CredentialKind.CARD, CredentialKind.PIN, CredentialKind.QR
+_CARD, _PIN, _QR, _PLATE = CredentialKind.CARD, CredentialKind.PIN, CredentialKind.QR, CredentialKind.PLATE
+_FACE = CredentialKind.FACE
+_FACE_ALONE = frozenset({_FACE})
+_SEEN = frozenset({_PLATE, _FACE})  # by cameras: what else is needed with them is waited for
 _LOCKED, _UNLOCKED, _CARD_AND_PIN = PortalMode.LOCKED, PortalMode.UNLOCKED, PortalMode.CARD_AND_PIN
 _LOCKDOWN, _EMERGENCY_OPEN = PortalMode.LOCKDOWN, PortalMode.EMERGENCY_OPEN
 _NO_GROUPS: frozenset[str] = frozenset()
@@ -28,6 +31,8 @@ class State:
     passes: QR passes that were shown and verified, by id (`passes.as_credential`).
     held: an operator has locked the portal against its unlock schedule. unseen_portals: those whose device is away, so
     that `open_portals` may be wrong about them; they hold nobody who leaves.
+    face_alone: an operator has accepted what face recognition cannot promise; before that a face needs something else
+    beside it, whatever the policy accepts.
     """
 
     clock_certain: bool
@@ -38,6 +43,7 @@ class State:
     passes: Mapping[str, Credential] = field(default_factory=lambda: NO_PASSES)
     held: bool = False
     unseen_portals: frozenset[str] = frozenset()
+    face_alone: bool = False
 
 
 def decide(request: AccessRequest, policy: Policy, state: State, now: datetime) -> Decision:
@@ -159,16 +165,45 @@ def _one_person(
     if problem is not None:
         return Decision(False, problem, holder, kind, duress=duress)
     accepts = portal.accepts if state.mode is _LOCKED else accepted(portal, state.mode)
+    if presented[0].kind is _FACE and not state.face_alone:
+        accepts = tuple(one for one in accepts if one != _FACE_ALONE)
     if not _complete(presented, accepts):
         shown = {one.kind for one in presented}
         if any(combination == shown | {_PIN} for combination in accepts):
             return Decision(False, Reason.PIN_REQUIRED, holder, kind, _PIN, duress=duress)
-        return Decision(False, Reason.NOT_ACCEPTED_HERE, holder, kind, duress=duress)
-    if portal.enters_zone is not None and _passed_back(credential, portal.enters_zone, policy, state, now):
-        if policy.zones[portal.enters_zone].passback != "soft":
+        return _unfinished(presented, credential, portal, accepts, policy, state, now, duress)
+    zone = portal.enters_zone
+    if zone is not None and _any_passed_back(presented, credential, zone, policy, state, now):
+        if policy.zones[zone].passback != "soft":
             return Decision(False, Reason.ANTI_PASSBACK, holder, kind, duress=duress)
         return Decision(True, _PERMITTED, holder, kind, duress=duress, warnings=(Reason.ANTI_PASSBACK,))
     return Decision(True, _PERMITTED, holder, kind, duress=duress)
+
+
+def _unfinished(
+    presented: Sequence[Presented],
+    credential: Credential,
+    portal: PortalPolicy,
+    accepts: Sequence[Combination],
+    policy: Policy,
+    state: State,
+    now: datetime,
+    duress: bool,
+) -> Decision:
+    """What was shown is not enough. Where a plate or face is part of what would be, the rest is waited for, except
+    for a plate that is inside already: that is refused at once, since a copy of it is one of the two."""
+    shown = {one.kind for one in presented}
+    missing = next((one - shown for one in accepts if one & _SEEN and shown < one and len(one - shown) == 1), None)
+    if missing is None:
+        return Decision(False, Reason.NOT_ACCEPTED_HERE, credential.holder, credential.kind, duress=duress)
+    zone = portal.enters_zone
+    refuses = zone is not None and policy.zones[zone].passback != "soft" and _PLATE in shown
+    if zone is not None and refuses and _any_passed_back(presented, credential, zone, policy, state, now):
+        return Decision(False, Reason.ANTI_PASSBACK, credential.holder, credential.kind, duress=duress)
+    (kind,) = missing
+    return Decision(
+        False, Reason.SECOND_FACTOR_REQUIRED, credential.holder, credential.kind, awaiting=kind, duress=duress
+    )
 
 
 def _identify(
@@ -269,6 +304,18 @@ def _passed_back(credential: Credential, zone: str, policy: Policy, state: State
     if kept.passback == "off" or inside is None or inside.zone != zone:
         return False
     return kept.passback != "timed" or int(now.timestamp() * 1000) - inside.since_ms < kept.timed_s * 1000
+
+
+def _any_passed_back(
+    presented: Sequence[Presented], first: Credential, zone: str, policy: Policy, state: State, now: datetime
+) -> bool:
+    """Likewise for anything that was shown: a car is in the zone by itself, apart from who drives it."""
+    if _passed_back(first, zone, policy, state, now):
+        return True
+    if len(presented) == 1:
+        return False
+    further = (find(one, policy, state.passes) for one in presented[1:])
+    return any(one is not None and _passed_back(one, zone, policy, state, now) for one in further)
 
 
 def _complete(presented: Sequence[Presented], accepts: Sequence[Combination]) -> bool:

@@ -13,6 +13,7 @@ SENTENCES: dict[Reason, tuple[str, str]] = {
     Reason.NO_RULE: ("没有此处的通行权限", "No rule lets this holder through here"),
     Reason.OUTSIDE_SCHEDULE: ("不在允许的时段内", "Outside the permitted hours"),
     Reason.PIN_REQUIRED: ("需要输入密码，但未输入", "A PIN was needed and not entered"),
+    Reason.SECOND_FACTOR_REQUIRED: ("车牌已识别，还需另一种凭证", "The plate was read; show something else as well"),
     Reason.WRONG_PIN: ("密码错误", "Wrong PIN"),
     Reason.CLOCK_UNCERTAIN: ("时钟未校准，限时权限暂停", "The clock is uncertain, so timed permissions wait"),
     Reason.UNKNOWN_PORTAL: ("策略中没有此通道", "The policy does not know this portal"),
@@ -31,6 +32,7 @@ SENTENCES: dict[Reason, tuple[str, str]] = {
     Reason.LOCKDOWN: ("小区封闭中，只出不进", "Lockdown: nobody enters, everybody may leave"),
     Reason.EMERGENCY_OPEN: ("紧急开放中", "Open to all: emergency open"),
     Reason.UNLOCKED_BY_SCHEDULE: ("开放时段，无需验证", "Open to all at this time by schedule"),
+    Reason.NOT_OFFLINE: ("网关离线，此处无法判断", "The gateway is away, and this door cannot judge that alone"),
     Reason.FIRE: ("火灾释放，自由通行", "Released by fire: everybody may pass"),
 }
 

@@ -64,6 +64,23 @@ class AccessPoint:
         """When `expire` is due (monotonic), or None."""
         return self._pending.deadline_ms if self._pending else None
 
+    def wants(self, kind: CredentialKind) -> bool:
+        """Whether something of this kind would complete what was shown here a moment ago."""
+        portal = self._judge.policy.portals.get(self.portal)
+        if self._pending is None or portal is None:
+            return False
+        shown = {one.kind for one in self._pending.asked.request.presented}
+        return kind not in shown and any(one == shown | {kind} for one in portal.accepts)
+
+    def wanted_of(self, kind: CredentialKind) -> str | None:
+        """The holder whose credential of this kind would complete what was shown, or None."""
+        return self._pending.asked.decision.holder if self._pending is not None and self.wants(kind) else None
+
+    @property
+    def waits(self) -> bool:
+        """Whether something more is awaited."""
+        return self._pending is not None
+
     async def take(self, observation: CardRead | KeysEntered | TextScanned) -> None:
         """Somebody showed or typed something here."""
         match observation:
@@ -79,6 +96,10 @@ class AccessPoint:
                 else:
                     presented, passes = self._judge.read_pass(text)
                     await self._show(presented, passes)
+
+    async def show(self, presented: Presented) -> None:
+        """Something was shown that no reader here takes: a plate or a face, seen by a camera."""
+        await self._show(presented)
 
     async def expire(self) -> None:
         """Whoever was waited for did not come in time: that is the refusal it would have been."""
@@ -103,25 +124,34 @@ class AccessPoint:
         pending = self._pending
         if pending is not None and pending.asked.decision.awaiting is CredentialKind.PIN:
             holder = pending.asked.decision.holder or ""
-            presented = Presented(CredentialKind.PIN, tokens.pin_digest(self._judge.site_key, typed, holder))
+            digests = self._digests(typed, holder)
+            known = (digest for digest in digests if (CredentialKind.PIN, digest) in self._judge.policy.credentials)
+            presented = Presented(CredentialKind.PIN, next(known, digests[0]))
         else:
             presented = self._alone(typed)
         await self._show(presented)
 
     def _alone(self, typed: str) -> Presented:
         """Digits without a card: a PIN that identifies alone, or a one-time code, whichever is known here."""
-        digest = tokens.pin_digest(self._judge.site_key, typed)
-        policy = self._judge.policy
+        digests, policy = self._digests(typed), self._judge.policy
         for kind in TYPED:
-            if (kind, digest) in policy.credentials:
-                return Presented(kind, digest)
+            for digest in digests:
+                if (kind, digest) in policy.credentials:
+                    return Presented(kind, digest)
         portal = policy.portals.get(self.portal)
         codes_only = portal is not None and all(CredentialKind.PIN not in one for one in portal.accepts)
-        return Presented(CredentialKind.CODE if codes_only else CredentialKind.PIN, digest)
+        return Presented(CredentialKind.CODE if codes_only else CredentialKind.PIN, digests[0])
+
+    def _digests(self, typed: str, holder: str = "") -> tuple[str, str]:
+        """Both forms in which a policy may hold what was typed: a node can check only one of them."""
+        key = self._judge.site_key
+        return tokens.pin_digest(key, typed, holder), tokens.offline_pin_digest(key, typed, holder)
 
     async def _show(self, presented: Presented, passes: Passes = NO_PASSES) -> None:
+        completes = presented.kind is CredentialKind.FACE and self.wants(presented.kind)
         pending, self._pending = self._pending, None
-        before = pending.asked if pending is not None and _goes_on(pending.asked.decision, presented) else None
+        goes_on = pending is not None and (completes or _goes_on(pending.asked, presented))
+        before = pending.asked if pending is not None and goes_on else None
         shown = (*(before.request.presented if before else ()), presented)
         request = AccessRequest(self.portal, self.device, shown[-MAX_PRESENTED:])
         passes = {**before.passes, **passes} if before else passes
@@ -149,8 +179,12 @@ class AccessPoint:
         return decision
 
 
-def _goes_on(decision: Decision, presented: Presented) -> bool:
-    """Whether what is shown now continues the request. A card after "enter your PIN" begins a new one."""
+def _goes_on(asked: Asked, presented: Presented) -> bool:
+    """Whether what is shown now continues the request. A card after "enter your PIN" begins a new one; beside a plate
+    anything of another kind counts."""
+    decision = asked.decision
+    if decision.reason is Reason.SECOND_FACTOR_REQUIRED:
+        return all(presented.kind is not one.kind for one in asked.request.presented)
     if decision.awaiting is not None:
         return presented.kind is decision.awaiting
     return decision.awaiting_person

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from center.contract import catalogue
+from gateway.access.presence import find
 from gateway.control.asked import Asked
 from gateway.control.judge import Judge
-from gateway.model import Reason
+from gateway.model import CredentialKind, Reason
 from gateway.ports import NewEntry
 
 
@@ -21,6 +22,24 @@ def of_request(judge: Judge, asked: Asked, plate: str | None = None) -> list[New
     if decision.granted and Reason.ANTI_PASSBACK in decision.warnings and holder is not None and zone is not None:
         entries.append(NewEntry(catalogue.PassbackViolated(request.portal, holder, zone), decision.holder))
     return entries
+
+
+def cloned(judge: Judge, asked: Asked, camera: str) -> list[NewEntry]:
+    """The alarm for each plate that asks to come in and is inside already by what is known; usually none."""
+    decision, zone = asked.decision, _zone(judge, asked)
+    if zone is None or Reason.ANTI_PASSBACK not in (decision.reason, *decision.warnings):
+        return []
+    found = []
+    for presented in asked.request.presented:
+        if presented.kind is not CredentialKind.PLATE or (credential := find(presented, judge.policy)) is None:
+            continue
+        inside = judge.conditions.presence.zones.get(credential.subject)
+        if inside is not None and inside.zone == zone:
+            token = judge.token("vehicle", presented.key)
+            for_ms = max(0, judge.clock.now_ms() - inside.since_ms)
+            alarm = catalogue.VehicleCloned(asked.request.portal, camera, token, zone, for_ms, decision.granted)
+            found.append(NewEntry(alarm, plate=presented.key))
+    return found
 
 
 def denied(judge: Judge, asked: Asked, reason: Reason, plate: str | None = None) -> NewEntry:

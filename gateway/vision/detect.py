@@ -1,8 +1,8 @@
-"""Find plates and their corners. One look at the whole picture, then one closer look at each of the best candidates."""
+"""Find plates and their corners: look at the picture or at parts of it, then take a closer look at each candidate."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -20,6 +20,13 @@ CANDIDATE = 0.15  # centre probability at which a closer look is taken
 ACCEPTED = 0.30  # and at which a plate is reported
 CLOSER = 3.0  # width of a closer look, in plate widths
 MOST_LOOKS = 3  # closer looks per picture: bounds the invokes of a frame
+MOST_REGIONS = 2  # parts of the picture that are looked at beside the whole
+WHOLE_IS_ENOUGH = 0.67  # where the whole picture is shrunk no further than this, its parts show nothing more
+REGION_WIDTH = 1.3  # of a look at a region, in widths of the region
+_GREY = 127
+_NEIGHBOURS = np.ones((3, 3), np.uint8)
+
+Part = tuple[float, float, float, float]  # left, top, width, height, in the picture's pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,74 +38,124 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class _Window:
-    """A part of the picture as the net sees it: input pixel = (picture pixel - offset) * scale."""
+class Looks:
+    """Where to look in a frame of a sequence.
 
-    left: float
-    top: float
-    scale: float
+    whole: at the whole picture. regions: parts in which something moved. known: plates of the frame before, about.
+    """
+
+    whole: bool = True
+    regions: tuple[Part, ...] = ()
+    known: tuple[Quad, ...] = ()
 
 
-def detect(net: Net, picture: Picture, *, thorough: bool = False) -> list[Found]:
-    """Plates in a picture, best first. At most 1 + MOST_LOOKS invokes.
+ONE_LOOK = Looks()
+
+
+def detect(net: Net, picture: Picture, looks: Looks = ONE_LOOK, *, thorough: bool = False) -> list[Found]:
+    """Plates in a picture, best first. At most 1 + MOST_REGIONS + MOST_LOOKS invokes.
 
     `thorough`, for still pictures: also looks at four overlapping quarters when the picture is large, since a far plate
-    vanishes when a large picture is shrunk to the net's input. Four more invokes.
+    vanishes when a large picture is shrunk to the net's input, and takes two more closer looks. Six more invokes.
     """
-    high, wide = picture.shape[:2]
-    _, net_high, net_wide, _ = net.input_shape
-    candidates = list(_look(net, picture, (0.0, 0.0, float(wide), float(high)), CANDIDATE))
-    if thorough and (wide > 2 * net_wide or high > 2 * net_high):
-        part_w, part_h = 0.6 * wide, 0.6 * high
-        for left in (0.0, wide - part_w):
-            for top in (0.0, high - part_h):
-                candidates += _look(net, picture, (left, top, part_w, part_h), CANDIDATE)
-    found: list[Found] = []
+    candidates = [Found(quad, 1.0) for quad in looks.known[:MOST_LOOKS]]
+    for part in _parts(net, picture, looks, thorough=thorough):
+        candidates += _look(net, picture, part, CANDIDATE)
+    found = []
     for candidate in distinct(candidates)[: MOST_LOOKS + (2 if thorough else 0)]:
-        centre, reach = candidate.corners.mean(axis=0), CLOSER * max(8.0, geometry.width(candidate.corners))
-        part = (centre[0] - reach / 2, centre[1] - reach * 0.3, reach, reach * net_high / net_wide)
-        near = [
-            f for f in _look(net, picture, part, ACCEPTED) if np.abs(f.corners.mean(axis=0) - centre).max() < reach / 6
-        ]
-        if near:
-            found.append(max(near, key=lambda f: f.score))
+        if (near := _closer(net, picture, candidate)) is not None:
+            found.append(near)
     return distinct(found)
 
 
-def _look(net: Net, picture: Picture, part: tuple[float, float, float, float], least: float) -> Iterator[Found]:
-    """Plates in a part (left, top, width, height) of the picture, in the picture's pixels."""
+def _parts(net: Net, picture: Picture, looks: Looks, *, thorough: bool) -> list[Part]:
+    """What to look at, the whole picture first."""
+    high, wide = picture.shape[:2]
+    _, net_high, net_wide, _ = net.input_shape
+    parts = [(0.0, 0.0, float(wide), float(high))] if looks.whole else []
+    if min(net_wide / wide, net_high / high) < WHOLE_IS_ENOUGH:
+        for left, top, across, down in looks.regions[:MOST_REGIONS]:
+            reach = max(REGION_WIDTH * across, REGION_WIDTH * down * net_wide / net_high, float(net_wide))
+            if reach < 0.8 * wide:
+                drop = reach * net_high / net_wide
+                parts.append((left + (across - reach) / 2, top + (down - drop) / 2, reach, drop))
+    if thorough and (wide > 2 * net_wide or high > 2 * net_high):
+        part_w, part_h = 0.6 * wide, 0.6 * high
+        parts += [(x, y, part_w, part_h) for x in (0.0, wide - part_w) for y in (0.0, high - part_h)]
+    return parts
+
+
+def _closer(net: Net, picture: Picture, candidate: Found) -> Found | None:
+    """The plate at a candidate's place, by a look in which it is a third of the width."""
+    _, net_high, net_wide, _ = net.input_shape
+    centre, reach = candidate.corners.mean(axis=0), CLOSER * max(8.0, geometry.width(candidate.corners))
+    part = (centre[0] - reach / 2, centre[1] - reach * 0.3, reach, reach * net_high / net_wide)
+    near = [
+        found
+        for found in _look(net, picture, part, ACCEPTED)
+        if np.abs(found.corners.mean(axis=0) - centre).max() < reach / 6
+    ]
+    return max(near, key=lambda found: found.score, default=None)
+
+
+def _look(net: Net, picture: Picture, part: Part, least: float) -> list[Found]:
+    """Plates in a part of the picture, in the picture's pixels."""
     _, net_high, net_wide, _ = net.input_shape
     left, top, wide, high = part
     scale = min(net_wide / wide, net_high / high)
-    window = _Window(left - (net_wide / scale - wide) / 2, top - (net_high / scale - high) / 2, scale)
-    outputs = net.run(_shrunk(picture, window, net_wide, net_high))
-    for corners, score in peaks(outputs["centre"][..., 0], outputs["corners"], least):
-        yield Found(np.float32(corners / window.scale + (window.left, window.top)), score)
+    seen, scale_xy, offset = window(
+        picture, left - (net_wide / scale - wide) / 2, top - (net_high / scale - high) / 2, scale, (net_wide, net_high)
+    )
+    outputs = net.run(seen)
+    return [
+        Found(np.float32(corners / scale_xy + offset), score)
+        for corners, score in peaks(outputs["centre"][..., 0], outputs["corners"], least)
+    ]
 
 
-def _shrunk(picture: Picture, window: _Window, wide: int, high: int) -> Picture:
-    """The window at the net's size, grey outside the picture; shrunk by area so that lettering does not alias."""
-    scale, source = window.scale, picture
-    left, top = window.left, window.top
-    if scale < 0.75:
-        x0, y0 = max(0, int(left)), max(0, int(top))
-        x1 = min(picture.shape[1], int(np.ceil(left + wide / scale)))
-        y1 = min(picture.shape[0], int(np.ceil(top + high / scale)))
-        if x1 - x0 >= 2 and y1 - y0 >= 2:
-            size = (max(1, round((x1 - x0) * scale)), max(1, round((y1 - y0) * scale)))
-            source = cv2.resize(picture[y0:y1, x0:x1], size, interpolation=cv2.INTER_AREA)
-            left, top, scale = (left - x0) * scale, (top - y0) * scale, 1.0
-        else:
-            left, top = left * scale, top * scale
-    else:
-        left, top = left * scale, top * scale
-    matrix = np.float32([[scale, 0, -left], [0, scale, -top]])
-    return cv2.warpAffine(source, matrix, (wide, high), flags=cv2.INTER_LINEAR, borderValue=(127, 127, 127))
+def window(
+    picture: Picture, left: float, top: float, scale: float, size: tuple[int, int]
+) -> tuple[Picture, NDArray[np.float64], NDArray[np.float64]]:
+    """The part of the picture from (left, top) that fills `size` (width, height) at `scale`, grey outside the picture.
+
+    Returns it with the exact scale (x, y) and offset (x, y): picture pixel = seen pixel / scale + offset. The cut is
+    made at whole pixels and shrunk by halves first, which costs a third of shrinking by area in one go and keeps
+    lettering from aliasing as well.
+    """
+    wide, high = size
+    rows, columns = picture.shape[:2]
+    x0, y0 = max(0, round(left)), max(0, round(top))
+    x1, y1 = min(columns, round(left + wide / scale)), min(rows, round(top + high / scale))
+    if x1 - x0 < 2 or y1 - y0 < 2:
+        return np.full((high, wide, 3), _GREY, np.uint8), np.full(2, scale), np.array([left, top])
+    to = (min(wide, max(1, round((x1 - x0) * scale))), min(high, max(1, round((y1 - y0) * scale))))
+    exact = np.array([to[0] / (x1 - x0), to[1] / (y1 - y0)])
+    part = shrunk(picture[y0:y1, x0:x1], to)
+    if to == size:
+        return part, exact, np.array([float(x0), float(y0)])
+    px = min(wide - to[0], max(0, round((x0 - left) * scale)))
+    py = min(high - to[1], max(0, round((y0 - top) * scale)))
+    seen = np.full((high, wide, 3), _GREY, np.uint8)
+    seen[py : py + to[1], px : px + to[0]] = part
+    return seen, exact, np.array([x0 - px / exact[0], y0 - py / exact[1]])
+
+
+def shrunk(picture: Picture, size: tuple[int, int]) -> Picture:
+    """The picture at `size` (width, height), smaller or larger."""
+    while picture.shape[1] >= 2 * size[0] and picture.shape[0] >= 2 * size[1]:
+        halved = (picture.shape[1] // 2, picture.shape[0] // 2)
+        even = picture[: 2 * halved[1], : 2 * halved[0]]  # only a factor of exactly two is quick
+        picture = cv2.resize(even, halved, interpolation=cv2.INTER_AREA)
+    if (picture.shape[1], picture.shape[0]) == size:
+        return picture
+    return cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR)
 
 
 def peaks(centre: NDArray[np.float32], corners: NDArray[np.float32], least: float) -> list[tuple[Quad, float]]:
     """Local maxima of the centre map (rows, columns) with their corners (rows, columns, 8), in input pixels. Pure."""
-    highest = cv2.dilate(centre, np.ones((3, 3), np.uint8))
+    if float(centre.max()) < least:
+        return []
+    highest = cv2.dilate(centre, _NEIGHBOURS)
     found = []
     for row, column in np.argwhere((centre >= least) & (centre >= highest)):
         cell = (np.array([column, row]) + 0.5) * STRIDE
@@ -108,7 +165,7 @@ def peaks(centre: NDArray[np.float32], corners: NDArray[np.float32], least: floa
     return found
 
 
-def distinct(found: list[Found]) -> list[Found]:
+def distinct(found: Sequence[Found]) -> list[Found]:
     """Best first, without those whose centre lies within another's plate."""
     kept: list[Found] = []
     for one in sorted(found, key=lambda f: -f.score):

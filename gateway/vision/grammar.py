@@ -15,6 +15,7 @@ LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"  # GA 36-2018: I and O are not used
 ENERGY = "ABCDEFGHJK"  # new energy: A-E pure electric, F-K (without I) others
 MARKS = "警学挂港澳使领"  # police, learner, trailer, Hong Kong, Macau, embassy, consulate
 SERIAL = DIGITS + LETTERS
+MOST_LETTERS = 2  # of a serial of five characters: GA 36's three rules of numbering are digits only, one letter, two
 
 Form = tuple[str, ...]
 _ORDINARY: Form = (PROVINCES, LETTERS, *(SERIAL,) * 5)
@@ -49,6 +50,7 @@ class Refusal(StrEnum):
     MARK = "mark"
     SERIAL = "serial"
     ENERGY = "energy"
+    LETTERS = "letters"
 
 
 _SENTENCES = {
@@ -60,6 +62,7 @@ _SENTENCES = {
     Refusal.CHARACTER: "the serial has a character that does not stand there on this kind of plate",
     Refusal.MARK: "the last character is not the mark of this kind of plate",
     Refusal.SERIAL: "a serial without any digit is not issued",
+    Refusal.LETTERS: "a serial of five has at most two letters",
     Refusal.ENERGY: "a green serial is a letter A-K, a digit or letter and four digits, or five digits and a letter",
 }
 
@@ -83,6 +86,8 @@ def refusal(text: str, kind: str) -> Refusal | None:
             return _wrong_at(place, character, form)
     if not any(character in DIGITS for character in text):
         return Refusal.SERIAL
+    if form is _ORDINARY and sum(character in LETTERS for character in text[2:]) > MOST_LETTERS:
+        return Refusal.LETTERS
     return None
 
 

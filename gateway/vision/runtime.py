@@ -27,11 +27,16 @@ class Net:
             raise VisionError(f"model {name}: the inference library refuses it ({e}); install matching versions") from e
         (self._input,) = self._interpreter.get_input_details()
         self._outputs = {d["name"]: d["index"] for d in self._interpreter.get_output_details()}
+        self._shape = tuple(int(v) for v in self._input["shape"])
         self.invokes = 0
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        return tuple(int(v) for v in self._input["shape"])
+        return self._shape
+
+    @property
+    def output_shapes(self) -> dict[str, tuple[int, ...]]:
+        return {d["name"]: tuple(int(v) for v in d["shape"]) for d in self._interpreter.get_output_details()}
 
     @property
     def output_names(self) -> frozenset[str]:
@@ -39,7 +44,10 @@ class Net:
 
     def run(self, picture: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
         """Infer on one BGR picture of exactly the input's size; (v - 127.5) / 127.5 is applied here."""
-        return self.run_ready((picture.astype(np.float32) - 127.5) * np.float32(1 / 127.5))
+        x = picture.astype(np.float32)
+        x -= np.float32(127.5)
+        x *= np.float32(1 / 127.5)
+        return self.run_ready(x)
 
     def run_ready(self, x: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
         """Infer on numbers (rows, columns, channels) that are what the model wants."""
@@ -47,3 +55,8 @@ class Net:
         self._interpreter.invoke()
         self.invokes += 1
         return {name: self._interpreter.get_tensor(index)[0] for name, index in self._outputs.items()}
+
+    def forget(self) -> None:
+        """Infer once on nothing, so that no layer still holds the last picture. One invoke that is not counted."""
+        self._interpreter.set_tensor(self._input["index"], np.zeros(self._shape, np.float32))
+        self._interpreter.invoke()

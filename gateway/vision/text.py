@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,12 @@ FLOOR = 1e-6  # below this a probability says "no" and nothing finer
 MOST_FORMS = 4
 MARK_SEEN = 0.02  # probability in any column
 NEVER = -50.0  # log probability of a text that the reader cannot write
+IS_A_PLATE = 1e-30  # the same where somebody says that there is a plate: what has to be told is which
 UNREADABLE = 0.02  # best allowed text less likely than this: the net saw no such text
+# Of two texts only one can be likelier than this, in any number of heads, views and readers together: the geometric
+# means of p and of 1 - p add up to 1 at most. So whoever finds such a text need not search any further.
+CERTAIN = 0.5
+LIKE_A_PLATE = range(5, 11)  # characters of a plain reading for which a search for a plate is worth its time
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,58 +71,102 @@ class Alphabet:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What one reader saw: the texts it proposes, best first, and its log probability of any text."""
+    """What one reader saw.
 
-    proposals: tuple[str, ...]
-    log_likelihood: Callable[[str], float]
+    plain: the texts that cost nothing to find, the first is what was seen; search: further ones, for their price;
+    log_likelihoods: its log probability of each of some texts.
+    """
+
+    plain: tuple[str, ...]
+    search: Callable[[], Iterable[str]]
+    log_likelihoods: Callable[[Sequence[str]], NDArray[np.float64]]
 
 
-def of_own(alphabet: Alphabet, columns: Probabilities, slots: Probabilities) -> Evidence:
-    """Our reader's two heads: columns (steps, classes) of CTC, slots (8, classes). Both count the same."""
-    log_columns, log_slots = np.log(np.maximum(columns, FLOOR)), np.log(np.maximum(slots, FLOOR))
+def of_own(alphabet: Alphabet, views: Sequence[tuple[Probabilities, Probabilities]]) -> Evidence:
+    """Our reader's two heads, for one or more views of the same plate: columns (steps, classes) of CTC, slots (8,
+    classes). Heads and views all count the same."""
+    log_slots = np.mean([np.log(np.maximum(slots, FLOOR)) for _, slots in views], axis=0)
+    heads = np.maximum(np.stack([columns for columns, _ in views]), FLOOR)
 
-    def likelihood(text: str) -> float:
-        numbers = alphabet.numbers(text)
-        if numbers is None:
-            return NEVER
-        by_slots = sum(log_slots[i, n] for i, n in enumerate(numbers)) + log_slots[len(numbers) :, 0].sum()
-        return float(by_slots + ctc_log_likelihood(log_columns, numbers)) / 2
+    def by_slots(numbers: Sequence[int]) -> float:
+        return float(log_slots[np.arange(len(numbers)), numbers].sum() + log_slots[len(numbers) :, 0].sum())
 
-    seen = alphabet.text([int(n) for n in slots.argmax(axis=1)])
-    return Evidence((seen, *alphabet.best_of_forms(slots), _collapse(columns, alphabet)), likelihood)
+    def likelihoods(texts: Sequence[str]) -> NDArray[np.float64]:
+        known, found = _known(alphabet, texts)
+        slotted = np.array([by_slots(numbers) for numbers in known.values()])
+        found[list(known)] = (slotted + ctc_log_likelihoods(heads, list(known.values())).mean(axis=1)) / 2
+        return found
+
+    def search() -> Iterable[str]:
+        yield from alphabet.best_of_forms(np.exp(log_slots))
+        for _, slots in views if len(views) > 1 else ():
+            yield from alphabet.best_of_forms(slots)
+
+    plain = [alphabet.text([int(n) for n in log_slots.argmax(axis=1)])]
+    plain += [_collapse(columns, alphabet) for columns, _ in views]
+    return Evidence(tuple(dict.fromkeys(plain)), search, likelihoods)
 
 
 def of_columns(alphabet: Alphabet, views: Sequence[Probabilities]) -> Evidence:
-    """A CTC reader's log probabilities (steps, classes), one or more views of the same plate, which count the same."""
-    proposals = [_collapse(views[0], alphabet)]
-    for view in views:
-        forms = alphabet.likely_forms(np.exp(view))
-        proposals += [alphabet.text(list(found)) for form in forms if (found := best_of_form(view, form))]
+    """A CTC reader's probabilities (steps, classes), one or more views of the same plate, which count the same."""
+    all_views = np.maximum(np.stack(views), FLOOR)
+    plain = tuple(dict.fromkeys(_collapse(view, alphabet) for view in views))
 
-    def likelihood(text: str) -> float:
-        numbers = alphabet.numbers(text)
-        if numbers is None:
-            return NEVER
-        return sum(ctc_log_likelihood(view, numbers) for view in views) / len(views)
+    def likelihoods(texts: Sequence[str]) -> NDArray[np.float64]:
+        known, found = _known(alphabet, texts)
+        found[list(known)] = ctc_log_likelihoods(all_views, list(known.values())).mean(axis=1)
+        return found
 
-    return Evidence(tuple(proposals), likelihood)
+    def search() -> Iterable[str]:
+        if any(len(text) in LIKE_A_PLATE for text in plain):
+            for view in all_views:
+                for form in alphabet.likely_forms(view):
+                    yield from (alphabet.text(list(numbers)) for numbers in best_of_form(np.log(view), form))
+
+    return Evidence(plain, search, likelihoods)
 
 
-def decide(evidence: Sequence[Evidence], kinds: dict[str, float]) -> Reading:
-    """The likeliest text that the grammar allows, by all readers together. kinds: name -> probability."""
+def looks_like_a_plate(alphabet: Alphabet, columns: Probabilities) -> bool:
+    """Whether the plain reading is about as long as a number: the cheap question before any dear one."""
+    return len(_collapse(columns, alphabet)) in LIKE_A_PLATE
+
+
+def decide(evidence: Sequence[Evidence], kinds: dict[str, float], *, least: float = UNREADABLE) -> Reading:
+    """The likeliest text that the grammar allows. kinds: name -> probability.
+
+    The first reader decides alone where it is certain; where it is not, all readers vote and count the same.
+    least: a likelihood below which there is no text.
+    """
+    if len(evidence) > 1:
+        alone = decide(evidence[:1], kinds, least=least)
+        if alone.refused is None and alone.score >= CERTAIN:
+            return alone
     likeliest_kind = max(kinds, key=kinds.__getitem__)
-    best, best_score, best_kind = "", 0.0, likeliest_kind
-    for text in dict.fromkeys(text for one in evidence for text in one.proposals):
-        kind = _kind_for(text, kinds)
-        if kind is None:
-            continue
-        score = float(np.exp(sum(one.log_likelihood(text) for one in evidence) / len(evidence)))
-        if score > best_score:
-            best, best_score, best_kind = text, score, kind
-    if best_score >= UNREADABLE:
-        return Reading(best, best_kind, min(1.0, best_score))
-    seen = evidence[0].proposals[0]
-    return Reading(seen, likeliest_kind, best_score, refusal(seen, likeliest_kind) or Refusal.NOTHING)
+    odds = _scores((text for one in evidence for text in one.plain), evidence, kinds, {})
+    if max(odds.values(), default=0.0) < CERTAIN:
+        odds = _scores((text for one in evidence for text in one.search()), evidence, kinds, odds)
+    best = max(odds, key=odds.__getitem__, default="")
+    if odds.get(best, 0.0) >= least:
+        return Reading(best, _kind_for(best, kinds) or likeliest_kind, min(1.0, odds[best]))
+    seen = evidence[0].plain[0]
+    return Reading(seen, likeliest_kind, odds.get(best, 0.0), refusal(seen, likeliest_kind) or Refusal.NOTHING)
+
+
+def _scores(
+    texts: Iterable[str], evidence: Sequence[Evidence], kinds: dict[str, float], before: dict[str, float]
+) -> dict[str, float]:
+    """`before`, and the score of each further text that the grammar allows."""
+    fresh = [text for text in dict.fromkeys(texts) if text not in before and _kind_for(text, kinds) is not None]
+    if not fresh:
+        return before
+    mean = sum(one.log_likelihoods(fresh) for one in evidence) / len(evidence)
+    return before | dict(zip(fresh, np.exp(mean).tolist(), strict=True))
+
+
+def _known(alphabet: Alphabet, texts: Sequence[str]) -> tuple[dict[int, list[int]], NDArray[np.float64]]:
+    """The class numbers of the texts that the alphabet has, by their place, and NEVER for every text."""
+    numbered = {place: alphabet.numbers(text) for place, text in enumerate(texts)}
+    return {place: numbers for place, numbers in numbered.items() if numbers}, np.full(len(texts), NEVER)
 
 
 def _kind_for(text: str, kinds: dict[str, float]) -> str | None:
@@ -133,16 +182,33 @@ def _collapse(columns: Probabilities, alphabet: Alphabet) -> str:
     return alphabet.text([int(n) for n in keep])
 
 
-def ctc_log_likelihood(log_columns: Probabilities, numbers: list[int]) -> float:
-    """log P(text) summed over all alignments (the forward algorithm of Graves et al. 2006, blank = class 0)."""
-    states = np.zeros(2 * len(numbers) + 1, np.int64)
-    states[1::2] = numbers
-    may_skip = np.zeros(len(states), bool)  # over the blank between two different characters
-    may_skip[3::2] = states[3::2] != states[1:-2:2]
-    alpha = np.full(len(states), -np.inf)
-    alpha[:2] = log_columns[0, states[:2]]
-    for step in log_columns[1:]:
-        one = np.concatenate(([-np.inf], alpha[:-1]))
-        two = np.where(may_skip, np.concatenate(([-np.inf, -np.inf], alpha[:-2])), -np.inf)
-        alpha = np.logaddexp(np.logaddexp(alpha, one), two) + step[states]
-    return float(np.logaddexp(alpha[-1], alpha[-2]))
+def ctc_log_likelihoods(views: Probabilities, texts: Sequence[Sequence[int]]) -> NDArray[np.float64]:
+    """(texts, views): log P(text) summed over all alignments, for views (views, steps, classes), class 0 = blank.
+
+    The forward algorithm of Graves et al. 2006, all texts and views in one go, kept in range by a factor a step.
+    """
+    if not texts:
+        return np.zeros((0, len(views)))
+    longest = max(map(len, texts))
+    states = np.zeros((len(texts), 2 * longest + 1), np.int64)
+    for row, text in enumerate(texts):
+        states[row, 1 : 2 * len(text) : 2] = text
+    may_skip = np.zeros(states.shape)  # over the blank between two different characters
+    may_skip[:, 3::2] = (states[:, 3::2] != states[:, 1:-2:2]) & (states[:, 3::2] != 0)
+    here = views[:, :, states].transpose(1, 2, 0, 3).astype(np.float64)  # steps, texts, views, states
+    skip = may_skip[:, None, 2:]
+    alpha = np.zeros(here.shape[1:])
+    alpha[..., :2] = here[0, ..., :2]
+    log_total = np.zeros(alpha.shape[:2])
+    for step in here[1:]:
+        grown = alpha.copy()
+        grown[..., 1:] += alpha[..., :-1]
+        grown[..., 2:] += alpha[..., :-2] * skip
+        grown *= step
+        factor = grown.max(axis=-1)
+        log_total += np.log(np.maximum(factor, 1e-300))
+        alpha = grown / np.maximum(factor, 1e-300)[..., None]
+    ends = 2 * np.array([len(text) for text in texts])
+    rows = np.arange(len(texts))
+    whole = alpha[rows, :, ends] + alpha[rows, :, ends - 1]
+    return np.asarray(log_total + np.log(np.maximum(whole, 1e-300)), np.float64)

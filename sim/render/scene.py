@@ -196,8 +196,11 @@ def approach(
     width: int = 960,
     height: int = 540,
     background_seed: int = 0,
+    plate_px: tuple[float, float] | None = None,
+    leaving: bool = False,
 ) -> Iterator[Frame]:
-    """A car drives up to the camera: its plate grows from about 60 to about 180 px (at 960 wide).
+    """A car drives up to the camera: its plate grows from about 60 to about 180 px (at 960 wide), or as `plate_px`
+    says; `leaving`: it drives away instead, backwards, as far as the picture tells.
 
     `seed` fixes car, path, light and noise; `background_seed` is the camera's place. Yields exactly `frames` frames.
     Raises ValueError, in one sentence, for a text that does not fit on a plate of `kind`.
@@ -207,12 +210,15 @@ def approach(
     behind = place_background(background_seed, width, height)
     unit = width / 960
     start, end = 60 * unit * rng.uniform(0.95, 1.1), 180 * unit * rng.uniform(0.95, 1.08)
+    if plate_px is not None:
+        start, end = plate_px
     side, sink = rng.uniform(-0.05, 0.05), rng.uniform(-0.02, 0.04)
     yaw, pitch, roll = rng.normal(0, 0.14), rng.uniform(0.05, 0.24), rng.normal(0, 0.022)
     gain, drift = rng.uniform(0.75, 1.2), rng.normal(0, 0.12)
     sensor = Sensor((height, width), rng.uniform(2, 7), rng)
     for i in range(frames):
         t = i / max(1, frames - 1)
+        t = 1 - t if leaving else t
         px = 1 / ((1 - t) / start + t / end)  # even speed: size goes with 1 / distance
         at = (width * (0.5 + side * (0.3 + t)), height * (0.50 + sink + 0.20 * t) + rng.normal(0, 0.6))
         turned = (yaw * (1 + 0.5 * t), pitch * (1 + 0.3 * t), roll + rng.normal(0, 0.002))

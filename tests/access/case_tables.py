@@ -220,8 +220,9 @@ def _state(text: str, when: str, credentials: dict[str, Credential]) -> tuple[st
             state["presence"] = Presence(uses={credentials[found[1]].counted_as: Used(int(found[2]))})
         elif found := re.fullmatch(r"first person at (\S+) (\S+)", one):
             state["presence"] = Presence(first_persons={found[1]: date.fromisoformat(found[2])})
-        elif found := re.fullmatch(r"(\w+) is in (\w+)( since (.+))?", one):
-            state["presence"] = Presence(zones={found[1]: InZone(found[2], ms(found[4] or when))})
+        elif found := re.fullmatch(r"(\w+|\w+'s car) is in (\w+)( since (.+))?", one):
+            whose = credentials[found[1]].subject if found[1] in credentials else found[1]
+            state["presence"] = Presence(zones={whose: InZone(found[2], ms(found[4] or when))})
         else:
             raise ValueError(one)
     return point, state

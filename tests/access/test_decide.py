@@ -36,6 +36,7 @@ def test_the_worlds_are_worth_asking():
     assert found[True, Reason.PERMITTED] > 100
     assert {reason for _, reason in found} >= set(Reason) - {
         Reason.INVALID_PASS,  # told by cases.md
+        Reason.SECOND_FACTOR_REQUIRED,  # likewise
         Reason.STORAGE_BROKEN,
         Reason.TOO_MANY_ATTEMPTS,
         Reason.MISREAD,  # needs card formats, see below

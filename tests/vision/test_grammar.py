@@ -7,8 +7,11 @@ from gateway.vision.grammar import FORM_OF, FORMS, Refusal, kinds_of, refusal, s
 TABLE = [
     ("京A12345", "blue", None),
     ("皖AFL605", "blue", None),
-    ("新ZZZZZ9", "yellow", None),
-    ("京AB1C2D", "blue", None),
+    ("新Z9Z9Z9", "yellow", None),
+    ("京AB1C20", "blue", None),
+    ("京AB1C2D", "blue", Refusal.LETTERS),
+    ("新ZZZZZ9", "yellow", Refusal.LETTERS),
+    ("鲁BK8K9K", "yellow-two-row", Refusal.LETTERS),
     ("粤BD12345", "green", None),
     ("粤BF1234K", "green", Refusal.ENERGY),
     ("粤B12345D", "green-large", None),

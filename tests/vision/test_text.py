@@ -6,8 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from gateway.vision.grammar import DIGITS, LETTERS, PROVINCES, Refusal
-from gateway.vision.text import Alphabet, ctc_log_likelihood, of_own
+from gateway.vision.grammar import DIGITS, LETTERS, PROVINCES, Refusal, refusal
+from gateway.vision.text import CERTAIN, Alphabet, ctc_log_likelihoods, of_columns, of_own
 from gateway.vision.text import decide as decide_all
 
 CHARACTERS = PROVINCES + DIGITS + LETTERS
@@ -17,7 +17,7 @@ BLUE, GREEN = {"blue": 0.9, "green": 0.05, "yellow": 0.05}, {"blue": 0.05, "gree
 
 
 def decide(alphabet, columns, slots, kinds):
-    return decide_all([of_own(alphabet, columns, slots)], kinds)
+    return decide_all([of_own(alphabet, [(columns, slots)])], kinds)
 
 
 def heads(text, sure=0.98):
@@ -71,13 +71,40 @@ def test_what_cannot_be_a_plate_is_refused_with_why():
     assert reading.text == "A京12345"
 
 
-def test_ctc_likelihood_is_the_sum_over_all_alignments():
+def test_ctc_likelihood_is_the_sum_over_all_alignments_for_all_texts_and_views_at_once():
     rng = np.random.default_rng(3)
-    probabilities = rng.dirichlet(np.ones(3), 5).astype(np.float64)
-    for wanted in ([1], [1, 2], [1, 1], [2, 1, 2]):
-        total = 0.0
-        for path in itertools.product(range(3), repeat=5):
-            merged = [n for n, _ in itertools.groupby(path) if n]
-            if merged == wanted:
-                total += math.prod(probabilities[t, n] for t, n in enumerate(path))
-        assert ctc_log_likelihood(np.log(probabilities), wanted) == pytest.approx(math.log(total))
+    views = rng.dirichlet(np.ones(3), (2, 5)).astype(np.float64)
+    texts = [[1], [1, 2], [1, 1], [2, 1, 2]]
+    found = ctc_log_likelihoods(views, texts)
+    for n, wanted in enumerate(texts):
+        for v, probabilities in enumerate(views):
+            total = 0.0
+            for path in itertools.product(range(3), repeat=5):
+                merged = [step for step, _ in itertools.groupby(path) if step]
+                if merged == wanted:
+                    total += math.prod(probabilities[t, step] for t, step in enumerate(path))
+            assert found[n, v] == pytest.approx(math.log(total))
+
+
+def test_a_text_longer_than_the_columns_has_no_likelihood():
+    assert ctc_log_likelihoods(np.full((1, 2, 3), 1 / 3), [[1, 2, 1]])[0, 0] < -100
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_the_search_is_left_out_only_where_it_could_find_nothing_better(seed):
+    """Two readers that see two noisy views of two numbers, more or less sure."""
+    rng = np.random.default_rng(seed)
+    noise = rng.uniform(0, 0.6)
+
+    def seen(text):
+        columns = heads(text, 0.9)[0] + noise * rng.random((STEPS, CLASSES)).astype(np.float32) * rng.random((STEPS, 1))
+        return columns / columns.sum(axis=1, keepdims=True)
+
+    evidence = [of_columns(ALPHABET, [seen("京A12345"), seen("京A12345")]), of_columns(ALPHABET, [seen("京A12346")])]
+    plain = decide_all(evidence, BLUE)
+    every = [text for one in evidence for text in (*one.plain, *one.search())]
+    allowed = [text for text in dict.fromkeys(every) if refusal(text, "blue") is None]
+    scores = np.exp(sum(one.log_likelihoods(allowed) for one in evidence) / 2) if allowed else [0.0]
+    if plain.score >= CERTAIN:
+        assert max(scores) == pytest.approx(plain.score)
+    assert plain.score >= max(scores) - 1e-9

@@ -1,0 +1,120 @@
+"""Visits that came to nothing, kept on the site for whoever asks why a car was not let in. Bounded in rows and time.
+
+One JSON object a line, mode 0600, in the site's data folder; it never leaves the site, and no picture is in it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from gateway.errors import VisionError
+from gateway.vision.grammar import Refusal, sentence
+from gateway.vision.visit import Unread
+
+FILE = "refused-plates.jsonl"
+MAX_BYTES = 4 << 20  # some 16 000 rows; the configuration allows fewer
+DAY_MS = 86_400_000
+_WORDS = {
+    "weak": "it could be a number, but the frames were not sure enough of it (vision.min_score)",
+    "torn": "the frames do not agree on a number",
+    "too-few-frames": "too few frames showed it (vision.agreeing_frames)",
+    "behind": "another plate was nearer to the arm until the car was gone",
+}
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One visit. `text` is the best that was seen, right or wrong."""
+
+    at_ms: int
+    camera: str
+    why: str
+    text: str
+    kind: str
+    score: float
+    frames: int
+
+
+_rows = msgspec.json.Decoder(Row)
+
+
+def words(why: str) -> str:
+    """A reason as a sentence."""
+    return _WORDS[why] if why in _WORDS else sentence(Refusal(why)) if why in set(Refusal) else why
+
+
+def read(path: Path) -> list[Row]:
+    """Every row, oldest first; lines that a power cut tore are passed over. Raises VisionError where it cannot be
+    read; a file that is not there has no rows."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise VisionError(f"{path}: larger than {MAX_BYTES} bytes, which this program does not write; remove it")
+        lines = path.read_bytes().splitlines()
+    except FileNotFoundError:
+        return []
+    except OSError as e:
+        raise VisionError(f"{path}: cannot be read ({e.strerror}); check who owns it") from e
+    rows = []
+    for line in lines:
+        try:
+            rows.append(_rows.decode(line))
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            continue
+    return rows
+
+
+@dataclass(slots=True)
+class RefusedList:
+    """The file and what is in it. At most `most` rows of the last `days` days."""
+
+    path: Path
+    most: int
+    days: int
+    _rows: deque[Row] | None = None
+    _written: int = 0  # lines in the file
+
+    def add(self, camera: str, unread: Unread, now_ms: int) -> None:
+        """Keep one. Raises VisionError where it cannot be written."""
+        if not self.most:
+            return
+        rows = self._kept(now_ms)
+        row = Row(
+            now_ms, camera, unread.why, unread.text[:16], unread.kind, round(float(unread.score), 4), unread.frames
+        )
+        rows.append(row)
+        try:
+            if self._written + 1 > 2 * self.most or len(rows) < self._written:
+                self._rewrite()
+            else:
+                with os.fdopen(os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab") as file:
+                    file.write(msgspec.json.encode(row) + b"\n")
+                self._written += 1
+        except OSError as e:
+            raise VisionError(f"{self.path}: cannot be written ({e.strerror}); check the disk") from e
+
+    def prune(self, now_ms: int) -> None:
+        """Forget what is too old, also where nothing new comes. Raises VisionError."""
+        if len(self._kept(now_ms)) < self._written:
+            try:
+                self._rewrite()
+            except OSError as e:
+                raise VisionError(f"{self.path}: cannot be written ({e.strerror}); check the disk") from e
+
+    def _kept(self, now_ms: int) -> deque[Row]:
+        if self._rows is None:
+            found = read(self.path)
+            self._rows, self._written = deque(found, maxlen=self.most), len(found)
+        while self._rows and self._rows[0].at_ms < now_ms - self.days * DAY_MS:
+            self._rows.popleft()
+        return self._rows
+
+    def _rewrite(self) -> None:
+        part = self.path.with_suffix(".part")
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.writelines(msgspec.json.encode(row) + b"\n" for row in self._rows or ())
+        part.replace(self.path)
+        self._written = len(self._rows or ())
