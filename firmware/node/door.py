@@ -16,11 +16,13 @@ CONTACT = 0  # OSDP input numbers
 REX = 1
 FIRE = 2
 FIRE_LATCHED = 3
+SENSORS = ("smoke", "pir", "water", "panic")  # inputs 4 to 7, where a node has any of them
 LOCK = 0  # OSDP output numbers
 FIRE_RELEASE = 1
 CONTACT_STABLE_MS = 40
 REX_STABLE_MS = 20
 TAMPER_STABLE_MS = 100
+SENSOR_STABLE_MS = 100
 # Longer than a relay's contacts chatter, much shorter than anybody notices.
 FIRE_STABLE_MS = 20
 # A dip that the standby supply bridges is no news.
@@ -54,9 +56,11 @@ class DoorNode:
         fire_loop: bool = False,
         latched: bool = False,
         mains_contact: bool = False,
+        sensors: tuple = (),
     ):
         """`fire_loop`: the fire panel's contact is wired to this node. `latched`: fire had released the lock when the
-        node last ran, and nobody has reset it since. `mains_contact`: the supply's contact is wired to this node."""
+        node last ran, and nobody has reset it since. `mains_contact`: the supply's contact is wired to this node.
+        `sensors`: names out of SENSORS that are wired to it, each a contact closed at rest; a cut wire is an alarm."""
         self.events = EventQueue()
         self._rex_release_ms = rex_release_ms
         self._contact = DebouncedInput("contact", 1, CONTACT_STABLE_MS)  # pull-up: an open circuit is an open door
@@ -71,6 +75,13 @@ class DoorNode:
             self._inputs["fire"] = self._fire
         if mains_contact:
             self._inputs["mains"] = self._battery
+        self._sensors = [DebouncedInput(name, 1, SENSOR_STABLE_MS) for name in SENSORS] if sensors else []
+        for source in self._sensors:
+            if source.name in sensors:
+                self._inputs[source.name] = source
+        if sensors:
+            self.capabilities = self.capabilities[:]
+            self.capabilities[0] = (1, 1, 4 + len(SENSORS))
         self._lock = PulsedOutput()
         self._exit = PulsedOutput()  # the same relay, for whoever leaves
         self._light = Light()
@@ -158,7 +169,8 @@ class DoorNode:
                 self._retell = True
 
     def input_states(self) -> Inputs:
-        return Inputs((self._contact.active, self._rex.active, self._fire.active, self._latched))
+        states = (self._contact.active, self._rex.active, self._fire.active, self._latched)
+        return Inputs(states + tuple([source.active for source in self._sensors]))
 
     def output_states(self) -> Outputs:
         return Outputs((self._released(), self._latched))

@@ -18,8 +18,13 @@ OSTAT = const(0x66)
 OUT = const(0x68)
 LED = const(0x69)
 BUZ = const(0x6A)
+TEXT = const(0x6B)
+COMSET = const(0x6E)
+KEYSET = const(0x75)
 CHLNG = const(0x76)
 SCRYPT = const(0x77)
+FILETRANSFER = const(0x7C)
+MFG = const(0x80)
 
 # Replies, peripheral device to control panel.
 ACK = const(0x40)
@@ -31,9 +36,12 @@ ISTATR = const(0x49)
 OSTATR = const(0x4A)
 RAW = const(0x50)
 KEYPPAD = const(0x53)
+COM = const(0x54)
 CCRYPT = const(0x76)
 RMAC_I = const(0x78)
 BUSY = const(0x79)
+FTSTAT = const(0x7A)
+MFGREP = const(0x90)
 
 # Why a command was refused (first byte of NAK).
 NAK_CHECK = const(1)
@@ -55,8 +63,9 @@ SCS_MAC_REPLY = const(0x16)
 SCS_ENCRYPTED = const(0x17)
 SCS_ENCRYPTED_REPLY = const(0x18)
 
-KEY_DEFAULT = const(0)  # SCBK-D, the key everybody knows: never accepted here
+KEY_DEFAULT = const(0)  # SCBK-D, the key everybody knows: only to give a device its own, while a window is open
 KEY_SCBK = const(1)
+SCBK_D = b"0123456789:;<=>?"
 
 # Output control codes. Timers count 100 ms.
 OUT_NOP = const(0)
@@ -79,6 +88,27 @@ AMBER = const(3)
 TONE_NONE = const(0)
 TONE_OFF = const(1)
 TONE_DEFAULT = const(2)
+
+# Text commands.
+TEXT_PERMANENT = const(1)
+TEXT_PERMANENT_WRAP = const(2)
+TEXT_TEMPORARY = const(3)
+TEXT_TEMPORARY_WRAP = const(4)
+
+# File transfer: what FTSTAT says of the file, and what its action byte asks for.
+FT_PROCEED = const(0)
+FT_PROCESSED = const(1)
+FT_RESTARTING = const(2)
+FT_FINISHING = const(3)
+FT_ABORT = const(-1)
+FT_UNKNOWN = const(-2)
+FT_MALFORMED = const(-3)
+FT_INTERLEAVE = const(0x01)
+# File types and manufacturer's commands between our own ends. The prefix is a locally administered one: the project has
+# no IEEE assignment.
+VENDOR = b"\x02\x5a\x41"
+FILE_OFFLINE_CACHE = const(0x80)
+MFG_SET_TIME = const(1)
 
 CARD_RAW = const(0)
 CARD_WIEGAND = const(1)

@@ -10,6 +10,10 @@ from firmware.wire.errors import MessageError
 from firmware.wire.message import Message, need, records
 from firmware.wire.secure import KEY_BYTES, RANDOM_BYTES
 
+MAX_TEXT_BYTES = 64  # four rows of sixteen, more than any reader's display here
+FILE_HEADER_BYTES = 11
+VENDOR_BYTES = 3
+
 
 class Output(Message):
     """Set one output. `control` is one of codes.OUT_*, `timer` counts 100 ms and applies to the timed ones."""
@@ -125,6 +129,117 @@ class ServerCryptogram(Message):
     def decode(payload: bytes):
         need(payload, KEY_BYTES)
         return ServerCryptogram(payload)
+
+
+class Text(Message):
+    """Show a text on a reader's display. `control` is one of codes.TEXT_*, `time` counts seconds and applies to the
+    temporary ones; row and column from 1; `text` printable ASCII."""
+
+    code = codes.TEXT
+
+    def __init__(self, reader: int, control: int, time: int, row: int, column: int, text: bytes):
+        self.reader = reader
+        self.control = control
+        self.time = time
+        self.row = row
+        self.column = column
+        self.text = text
+
+    def encode(self) -> bytes:
+        return bytes((self.reader, self.control, self.time, self.row, self.column, len(self.text))) + self.text
+
+    @staticmethod
+    def decode(payload: bytes):
+        if len(payload) < 6 or len(payload) != 6 + payload[5]:
+            raise MessageError("length", len(payload))
+        if payload[5] > MAX_TEXT_BYTES:
+            raise MessageError("text", payload[5])
+        for byte in payload[6:]:
+            if not 0x20 <= byte < 0x7F:
+                raise MessageError("text", byte)
+        return Text(*payload[:5], payload[6:])
+
+
+class KeySet(Message):
+    """The device's new base key (SCBK), 16 bytes. Only ever over a secure channel."""
+
+    code = codes.KEYSET
+
+    def __init__(self, key: bytes):
+        self.key = key
+
+    def encode(self) -> bytes:
+        return bytes((codes.KEY_SCBK, len(self.key))) + self.key
+
+    @staticmethod
+    def decode(payload: bytes):
+        need(payload, 2 + KEY_BYTES)
+        if payload[0] != codes.KEY_SCBK or payload[1] != KEY_BYTES:
+            raise MessageError("key", payload[0])
+        return KeySet(payload[2:])
+
+
+class CommunicationSet(Message):
+    """The device's new address (0..126) and baud rate, from after its reply on."""
+
+    code = codes.COMSET
+
+    def __init__(self, address: int, baud: int):
+        self.address = address
+        self.baud = baud
+
+    def encode(self) -> bytes:
+        return struct.pack("<BI", self.address, self.baud)
+
+    @staticmethod
+    def decode(payload: bytes):
+        need(payload, 5)
+        return CommunicationSet(*struct.unpack("<BI", payload))
+
+
+class FileFragment(Message):
+    """A piece of a file: `total` bytes in all, this piece begins at `offset`. A piece without data asks for the state
+    of a file that the device is still working on."""
+
+    code = codes.FILETRANSFER
+
+    def __init__(self, kind: int, total: int, offset: int, data: bytes):
+        self.kind = kind
+        self.total = total
+        self.offset = offset
+        self.data = data
+
+    def encode(self) -> bytes:
+        return struct.pack("<BIIH", self.kind, self.total, self.offset, len(self.data)) + self.data
+
+    @staticmethod
+    def decode(payload: bytes):
+        if len(payload) < FILE_HEADER_BYTES:
+            raise MessageError("length", len(payload))
+        kind, total, offset, size = struct.unpack("<BIIH", payload[:FILE_HEADER_BYTES])
+        need(payload, FILE_HEADER_BYTES + size)
+        if offset + size > total:
+            raise MessageError("offset", offset)
+        return FileFragment(kind, total, offset, payload[FILE_HEADER_BYTES:])
+
+
+class Manufacturer(Message):
+    """A command of the manufacturer with these three bytes (an IEEE OUI); what `data` means is between the two ends."""
+
+    code = codes.MFG
+
+    def __init__(self, vendor: bytes, data: bytes):
+        self.vendor = vendor
+        self.data = data
+
+    def encode(self) -> bytes:
+        return self.vendor + self.data
+
+    @staticmethod
+    def decode(payload: bytes):
+        if len(payload) < VENDOR_BYTES:
+            raise MessageError("length", len(payload))
+        return Manufacturer(payload[:VENDOR_BYTES], payload[VENDOR_BYTES:])
 
 
 def need_request(payload: bytes, code: int) -> None:

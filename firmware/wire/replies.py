@@ -208,3 +208,61 @@ class InitialMac(Message):
     def decode(payload: bytes):
         need(payload, KEY_BYTES)
         return InitialMac(payload)
+
+
+class Communication(Message):
+    """The address and baud rate that the device has from now on."""
+
+    code = codes.COM
+
+    def __init__(self, address: int, baud: int):
+        self.address = address
+        self.baud = baud
+
+    def encode(self) -> bytes:
+        return struct.pack("<BI", self.address, self.baud)
+
+    @staticmethod
+    def decode(payload: bytes):
+        need(payload, 5)
+        return Communication(*struct.unpack("<BI", payload))
+
+
+class FileStatus(Message):
+    """How far a file is: `status` is one of codes.FT_* (below 0: refused), `delay_ms` what the device wants to be left
+    alone for, `max_bytes` the longest message it takes (0: no limit of its own), `action` bits codes.FT_INTERLEAVE."""
+
+    code = codes.FTSTAT
+
+    def __init__(self, action: int, delay_ms: int, status: int, max_bytes: int):
+        self.action = action
+        self.delay_ms = delay_ms
+        self.status = status
+        self.max_bytes = max_bytes
+
+    def encode(self) -> bytes:
+        return struct.pack("<BHhH", self.action, self.delay_ms, self.status, self.max_bytes)
+
+    @staticmethod
+    def decode(payload: bytes):
+        need(payload, 7)
+        return FileStatus(*struct.unpack("<BHhH", payload))
+
+
+class ManufacturerReply(Message):
+    """An answer to, or news from, a device of the manufacturer with these three bytes."""
+
+    code = codes.MFGREP
+
+    def __init__(self, vendor: bytes, data: bytes):
+        self.vendor = vendor
+        self.data = data
+
+    def encode(self) -> bytes:
+        return self.vendor + self.data
+
+    @staticmethod
+    def decode(payload: bytes):
+        if len(payload) < 3:
+            raise MessageError("length", len(payload))
+        return ManufacturerReply(payload[:3], payload[3:])

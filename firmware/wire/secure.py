@@ -107,6 +107,10 @@ class SecureChannel:
         self._peer = mac
         return payload
 
+    def overheard(self, other) -> None:
+        """The frame that `other`, the opposite side, has just opened was this side's: for whoever listens to both."""
+        self._own = other._peer
+
     def _mac(self, signed: bytes, initial: bytes) -> bytes:
         """CBC over all blocks but the last with the first key, the last one with the second."""
         # Unlike an encrypted payload, the signed part is padded only where it does not fill its last block.

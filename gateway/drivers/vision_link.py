@@ -1,25 +1,31 @@
-"""What the vision process tells core: one JSON object per line over a Unix socket. A late or absent one is no fault."""
+"""What the vision process tells core, and core it: one JSON object per line over a Unix socket. A late or absent vision
+process is no fault. What goes to it is who may be recognised, and whose card was just shown before a camera."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Annotated
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
-from gateway.model import PlateRead
+from gateway.model import FaceAttack, FaceSeen, PlateRead
 from runtime.log import get
 
 MAX_LINE_BYTES = 4096
+MOST_WAITING_BYTES = 128 << 20  # of one vision process: a gallery as large as they come
 SILENT_AFTER_S = 5.0  # it beats every second
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,32}(?!\n)$")]
+Cause = Annotated[str, Meta(pattern=r"^[a-z0-9_-]{1,48}(?!\n)$")]
 log = get("vision-link")
 
 
 class Hello(Struct, frozen=True, tag_field="kind", tag="hello"):
-    """The process is up and its models are verified."""
+    """The process is up and its models are verified. `face_sha256`: of the model whose references it wants; "" = none."""
+
+    face_sha256: Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?(?!\n)$")] = ""
 
 
 class Beat(Struct, frozen=True, tag_field="kind", tag="beat"):
@@ -36,33 +42,123 @@ class Plate(Struct, frozen=True, tag_field="kind", tag="plate"):
     observed_ms: Annotated[int, Meta(ge=0, le=1 << 53)]
     model: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,48}(?!\n)$")]
     model_sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}(?!\n)$")]
+    direction: Literal["approaching", "leaving", "unknown"] = "unknown"
 
 
-_decode = msgspec.json.Decoder(Hello | Beat | Plate).decode
+class Face(Struct, frozen=True, tag_field="kind", tag="face"):
+    """A consenting holder was recognised. A face that is nobody's is never sent."""
+
+    camera: Name
+    holder: Name
+    similarity: Annotated[float, Meta(ge=-1, le=1)]
+    margin: Annotated[float, Meta(ge=0, le=2)]
+    bona_fide: bool
+    observed_ms: Annotated[int, Meta(ge=0, le=1 << 53)]
+    model: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,48}(?!\n)$")]
+    model_sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}(?!\n)$")]
+    pad_reasons: Annotated[tuple[Cause, ...], Meta(max_length=16)] = ()
+    claimed: bool = False
+
+
+class FaceAttacked(Struct, frozen=True, tag_field="kind", tag="face_attack"):
+    """What was held before a camera was no live face. About the camera's portal only."""
+
+    camera: Name
+    cause: Cause
+    observed_ms: Annotated[int, Meta(ge=0, le=1 << 53)]
+
+
+_decode = msgspec.json.Decoder(Hello | Beat | Plate | Face | FaceAttacked).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class GalleryReference(Struct, frozen=True):
+    """One reference in the clear, for the memory of the vision process only."""
+
+    holder: str
+    cameras: tuple[str, ...]
+    reference: bytes  # little-endian float32; base64 on the line
+
+
+class Gallery(Struct, frozen=True, tag_field="kind", tag="gallery"):
+    """Who may be recognised, and before which cameras; replaces what was sent before. Core to vision."""
+
+    version: int
+    references: tuple[GalleryReference, ...]
+
+
+class Claim(Struct, frozen=True, tag_field="kind", tag="claim"):
+    """A card of this holder was shown before this camera: until then compare with this holder alone. Core to vision."""
+
+    camera: str
+    holder: str
+    until_ms: int
 
 
 class VisionLink:
-    """Serves the vision process's connection: `plate` for each observation, `changed` when it comes or goes."""
+    """Serves the vision process's connection: `plate`, `face` and `attack` for each observation, `changed` when it
+    comes or goes. `gallery`: who may be recognised by the model with this SHA-256; asked at each hello and, after
+    `gallery_changed`, again."""
 
-    def __init__(self, plate: Callable[[PlateRead], None], changed: Callable[[bool], None]) -> None:
-        self._plate = plate
+    def __init__(
+        self,
+        plate: Callable[[PlateRead], None],
+        changed: Callable[[bool], None],
+        face: Callable[[FaceSeen], None] | None = None,
+        attack: Callable[[FaceAttack], None] | None = None,
+        gallery: Callable[[str], Awaitable[Gallery]] | None = None,
+    ) -> None:
+        self._plate, self._face, self._attack = plate, face, attack
         self._changed = changed
+        self._gallery = gallery
+        self._writers: dict[asyncio.StreamWriter, str] = {}  # with the face model each one runs
 
-    async def serve(self, reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, until it ends, falls silent, or sends what cannot be read (ValueError)."""
         self._changed(True)
         try:
             while True:
                 async with asyncio.timeout(SILENT_AFTER_S):
                     line = await reader.readuntil(b"\n")
-                self._take(line)
+                message = _decode(line)
+                if isinstance(message, Hello) and message.face_sha256:
+                    self._writers[writer] = message.face_sha256
+                    await self._send(writer, message.face_sha256)
+                else:
+                    self._take(message)
         except TimeoutError:
             log.warning("the vision process fell silent", after_s=SILENT_AFTER_S)
         finally:
+            self._writers.pop(writer, None)
             self._changed(False)
 
-    def _take(self, line: bytes) -> None:
-        message = _decode(line)
-        if isinstance(message, Plate):
-            m = message
-            self._plate(PlateRead(m.camera, m.text, m.plate_kind, m.score, m.observed_ms, m.model, m.model_sha256))
+    async def gallery_changed(self) -> None:
+        """Send the gallery to every vision process that reads faces."""
+        for writer, model in list(self._writers.items()):
+            with contextlib.suppress(ConnectionError):  # it is gone; the next one asks again
+                await self._send(writer, model)
+
+    def claim(self, camera: str, holder: str, until_ms: int) -> None:
+        """Tell every vision process that reads faces. Never waits; one that does not take its lines is told nothing."""
+        line = _encode(Claim(camera, holder, until_ms)) + b"\n"
+        for writer in self._writers:
+            if not writer.is_closing() and writer.transport.get_write_buffer_size() < MOST_WAITING_BYTES:
+                writer.write(line)
+
+    async def _send(self, writer: asyncio.StreamWriter, model: str) -> None:
+        if self._gallery is None:
+            return
+        writer.write(_encode(await self._gallery(model)) + b"\n")
+        await writer.drain()
+
+    def _take(self, message: Hello | Beat | Plate | Face | FaceAttacked) -> None:
+        m = message
+        match m:
+            case Plate():
+                told = (m.camera, m.text, m.plate_kind, m.score, m.observed_ms, m.model, m.model_sha256, m.direction)
+                self._plate(PlateRead(*told))
+            case Face() if self._face is not None:
+                seen = (m.camera, m.holder, m.similarity, m.bona_fide, m.observed_ms, m.model, m.model_sha256)
+                self._face(FaceSeen(*seen, m.claimed))
+            case FaceAttacked() if self._attack is not None:
+                self._attack(FaceAttack(m.camera, m.cause, m.observed_ms))

@@ -12,16 +12,17 @@ from pathlib import Path
 import pytest
 
 SECONDS = 4
-TARGET = Path(__file__).parent / "fuzz_contract.py"
+HERE = Path(__file__).parent
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="atheris has no wheel for this Python or CPU")
-def test_nothing_breaks_the_decoders_in_a_few_seconds(tmp_path: Path) -> None:
+@pytest.mark.parametrize("target", ["fuzz_contract.py", "fuzz_wire.py"])
+def test_nothing_breaks_the_decoders_in_a_few_seconds(tmp_path: Path, target: str) -> None:
     done = subprocess.run(
         [
             sys.executable,
-            str(TARGET),
+            str(HERE / target),
             str(tmp_path / "corpus"),
             f"-max_total_time={SECONDS}",
             "-max_len=4096",

@@ -192,9 +192,13 @@ def test_a_device_that_restarts_quickly_is_taken_up_without_being_reported() -> 
 
 def test_a_device_that_keeps_losing_its_session_is_reported() -> None:
     line = online(Line())
-    for _ in range(3):
+    for _ in range(10):
         line.power_on()
-        line.run(0.2)
+        line.run(0.4)
+    assert line.of(DeviceOffline) == [], "a device that drops its session at damage is still a device"
+    for _ in range(10):
+        line.power_on()
+        line.run(0.4)
     assert [o.cause for o in line.of(DeviceOffline)] == ["protocol"]  # type: ignore[attr-defined]
 
 
@@ -220,7 +224,7 @@ def test_an_absent_device_costs_ever_fewer_turns() -> None:
     while line.now_s < 60:
         line.turn()
         turns += 1
-    assert turns <= 40
+    assert turns <= 80, "it takes below a tenth of the line, and is back within a second"
 
 
 def fire_node() -> DoorNode:

@@ -16,7 +16,16 @@ from firmware.wire.commands import Output
 from gateway.drivers.osdp import OsdpBus, OsdpDevice
 from gateway.drivers.osdp.line import LineGoneError, open_line
 from gateway.errors import DriverError
-from gateway.model import CardRead, DeviceOnline, InputChanged, KeysEntered, PowerChanged, PulseOutput, Signal
+from gateway.model import (
+    CardRead,
+    DeviceOnline,
+    DeviceRecord,
+    InputChanged,
+    KeysEntered,
+    PowerChanged,
+    PulseOutput,
+    Signal,
+)
 
 
 async def test_a_card_is_reported_and_the_lock_released_and_locked_again(tmp_path: Path) -> None:
@@ -360,4 +369,4 @@ async def test_inputs_are_told_in_order_of_time(tmp_path: Path) -> None:
             b.pins[0].edge("contact", (n + 1) % 2)
             await until(lambda n=n: len(b.inputs("contact")) == n + 2, "the change")
         assert b.inputs("contact") == [False, True, False, True, False, True, False]
-        assert all(isinstance(o, InputChanged | PowerChanged | DeviceOnline) for o in b.seen)
+        assert all(isinstance(o, InputChanged | PowerChanged | DeviceOnline | DeviceRecord) for o in b.seen)

@@ -29,7 +29,28 @@ def cards(draw: st.DrawFn) -> replies.RawCard:
     return replies.RawCard(draw(byte), draw(byte), size, (number << -size % 8).to_bytes((size + 7) // 8, "big"))
 
 
+dword = st.integers(0, 2**32 - 1)
+vendor = st.binary(min_size=3, max_size=3)
+
+
+@st.composite
+def pieces(draw: st.DrawFn) -> commands.FileFragment:
+    data, before, after = draw(st.binary(max_size=200)), draw(st.integers(0, 2**20)), draw(st.integers(0, 2**20))
+    return commands.FileFragment(draw(byte), before + len(data) + after, before, data)
+
+
 MESSAGES = st.one_of(
+    st.builds(
+        commands.Text, byte, byte, byte, byte, byte,
+        st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=64).map(str.encode),
+    ),
+    st.builds(commands.KeySet, st.binary(min_size=16, max_size=16)),
+    st.builds(commands.CommunicationSet, byte, dword),
+    pieces(),
+    st.builds(commands.Manufacturer, vendor, st.binary(max_size=100)),
+    st.builds(replies.Communication, byte, dword),
+    st.builds(replies.FileStatus, byte, word, st.integers(-(2**15), 2**15 - 1), word),
+    st.builds(replies.ManufacturerReply, vendor, st.binary(max_size=100)),
     st.builds(commands.Output, byte, byte, word),
     st.builds(commands.Led, byte, byte, byte, look, word, byte, look),
     st.builds(commands.Buzzer, byte, byte, byte, byte, byte),
@@ -53,6 +74,8 @@ MESSAGES = st.one_of(
     ),
 )  # fmt: skip
 KINDS = [
+    commands.Text, commands.KeySet, commands.CommunicationSet, commands.FileFragment, commands.Manufacturer,
+    replies.Communication, replies.FileStatus, replies.ManufacturerReply,
     commands.Output, commands.Led, commands.Buzzer, commands.Challenge, commands.ServerCryptogram, replies.Nak,
     replies.Identity, replies.Capabilities, replies.LocalStatus, replies.Inputs, replies.Outputs, replies.RawCard,
     replies.Keys, replies.ClientCryptogram, replies.InitialMac,

@@ -2,8 +2,11 @@
 
 NODE.json: {"name", "bus": path of the serial line, "pins": path of the pins socket, "address": 0..126,
 "scbk_file": path of 32 hex digits, "serial": number, "fire_loop": true where the fire panel's contact is wired to this
-node (optional, else false), "mains_contact": true where the supply's mains contact is (optional, else false)}.
-Beside it NODE.latch is kept while fire has released the lock. Prints READY once it listens to its bus; runs until
+node (optional, else false), "mains_contact": true where the supply's mains contact is (optional, else false),
+"install_button": true where a button asks for a key (optional, else false; the key file may then be missing)}.
+Beside it NODE.latch is kept while fire has released the lock, NODE.cache and NODE.journal for the time without a
+gateway, NODE.key and NODE.line once the control panel has changed
+the node's key or its address. Prints READY once it listens to its bus; runs until
 killed and never without all its tasks: where one fails, the process ends with 1 and says why.
 """
 
@@ -15,11 +18,15 @@ import sys
 
 from firmware.drivers.aes import aes
 from firmware.drivers.clock import Ticks
+from firmware.drivers.offline_files import CacheStore, JournalStore
 from firmware.drivers.readable import readable
+from firmware.drivers.unix.keeper import FileKeeper
 from firmware.drivers.unix.latch import LatchFile
 from firmware.drivers.unix.pins import PinsGoneError, PinsSocket
 from firmware.drivers.unix.serial import LineGoneError, SerialLine
-from firmware.node.door import DoorNode
+from firmware.node.alone import AloneDoor
+from firmware.node.journal import STORE_BYTES, Journal
+from firmware.node.offline import Offline
 from firmware.node.peripheral import Peripheral
 from firmware.wire import codes
 from firmware.wire.frame import FrameParser
@@ -28,9 +35,11 @@ from firmware.wire.replies import Identity
 INPUTS = ("contact", "rex", "tamper")
 OPTIONAL_INPUTS = (("fire_loop", "fire"), ("mains_contact", "mains"))  # key of NODE.json, pin
 OUTPUTS = ("relay",)
+INSTALL = "install"  # pulled up; pressed is 0
 READER = "reader"
+JOURNAL = "before-relay"  # boards/unix.toml: a record is on disk before the lock moves
 COLOURS = {codes.BLACK: "off", codes.RED: "red", codes.GREEN: "green", codes.AMBER: "amber"}
-VENDOR = b"\x02\x5a\x41"  # a locally administered prefix: the project has no IEEE assignment
+VENDOR = codes.VENDOR
 MODEL = 1
 FIRMWARE = (0, 1, 0)
 RETRY_MS = 100
@@ -55,22 +64,52 @@ def read_node_file(path: str) -> dict:
     for key, kind in wanted.items():
         if not isinstance(settings, dict) or not isinstance(settings.get(key), kind):
             raise NodeFileError(path + ": " + key + ": expected " + kind.__name__ + "; correct the value")
-    for key, _ in OPTIONAL_INPUTS:
+    for key in [key for key, _ in OPTIONAL_INPUTS] + ["install_button"]:
         if not isinstance(settings.get(key, False), bool):
             raise NodeFileError(path + ": " + key + ": expected true or false; correct the value")
     if not 0 <= settings["address"] < codes.BROADCAST:
         raise NodeFileError(path + ": address: expected 0..126, got " + str(settings["address"]))
-    key_file = settings["scbk_file"]
+    beside = path[:-5] if path.endswith(".json") else path
+    # A key that the panel has set stays on this node; a key file that was written since then is the one to use.
+    settings["own_key_file"] = beside + ".key"
+    own_s = _written_s(settings["own_key_file"])
+    key_file = settings["own_key_file" if own_s and own_s >= _written_s(settings["scbk_file"]) else "scbk_file"]
+    settings["scbk"] = read_key(key_file, settings.get("install_button", False))
+    settings["latch_file"] = beside + ".latch"
+    settings["cache_file"] = beside + ".cache"
+    settings["journal_file"] = beside + ".journal"
+    settings["line_file"] = beside + ".line"
     try:
-        with open(key_file) as file:
+        with open(settings["line_file"]) as file:  # what the panel has changed since NODE.json was written
+            settings["address"] = int(json.load(file)["address"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    return settings
+
+
+def _written_s(path: str) -> int:
+    """When a file was written last; 0 where there is none."""
+    try:
+        return os.stat(path)[8]
+    except OSError:
+        return 0
+
+
+def read_key(path: str, may_lack: bool):
+    """The device's key; None where there is none yet and `may_lack`. Raises NodeFileError with one sentence."""
+    try:
+        os.stat(path)
+    except OSError:
+        if may_lack:
+            return None
+    try:
+        with open(path) as file:
             scbk = binascii.unhexlify(file.read(256).strip())
     except (OSError, ValueError):
-        raise NodeFileError(key_file + ": expected 32 hex digits; write the device's key there")
+        raise NodeFileError(path + ": expected 32 hex digits; write the device's key there")
     if len(scbk) != 16:
-        raise NodeFileError(key_file + ": expected 32 hex digits, got " + str(2 * len(scbk)))
-    settings["scbk"] = scbk
-    settings["latch_file"] = (path[:-5] if path.endswith(".json") else path) + ".latch"
-    return settings
+        raise NodeFileError(path + ": expected 32 hex digits, got " + str(2 * len(scbk)))
+    return scbk
 
 
 class UnixDoorNode:
@@ -79,7 +118,12 @@ class UnixDoorNode:
     def __init__(self, settings: dict):
         self._ticks = Ticks()
         self._latch = LatchFile(settings["latch_file"])
-        self._door = DoorNode(
+        self._cache = CacheStore(settings["cache_file"])
+        self._journal = JournalStore(settings["journal_file"], STORE_BYTES)
+        journal = Journal(self._journal.read(), int.from_bytes(os.urandom(4), "little"), JOURNAL == "counted")
+        self._door = AloneDoor(
+            Offline(settings["scbk"], self._cache.read(), journal, self._ticks.now_ms()),
+            JOURNAL == "counted",
             fire_loop=settings.get("fire_loop", False),
             latched=self._latch.on(),
             mains_contact=settings.get("mains_contact", False),
@@ -87,7 +131,10 @@ class UnixDoorNode:
         self._inputs = INPUTS + tuple([pin for key, pin in OPTIONAL_INPUTS if settings.get(key, False)])
         serial = settings["serial"] & 0xFFFFFFFF
         identity = Identity(VENDOR, MODEL, 1, serial, FIRMWARE)
-        self._peripheral = Peripheral(settings["address"], settings["scbk"], aes, os.urandom, identity, self._door)
+        keeper = FileKeeper(settings["own_key_file"], settings["line_file"])
+        address, scbk = settings["address"], settings["scbk"]
+        self._peripheral = Peripheral(address, scbk, aes, os.urandom, identity, self._door, keeper)
+        self._button = (INSTALL,) if settings.get("install_button", False) else ()
         self._line = SerialLine(settings["bus"])
         self._pins = PinsSocket(settings["pins"], settings["name"])
         self._wake = asyncio.Event()  # the next moment that matters has changed
@@ -128,12 +175,13 @@ class UnixDoorNode:
                 self._show()  # before the reply: an acknowledgement says that it is done
                 if reply is not None:
                     self._line.write(reply)
+                    self._peripheral.replied(now_ms)
 
     async def run_pins(self) -> None:
         """Take levels, cards and keys; connect again whenever the socket goes away."""
         while True:
             try:
-                self._pins.connect(self._inputs, OUTPUTS)
+                self._pins.connect(self._inputs + self._button, OUTPUTS)
                 self._carry_out(self._door.present())
                 while not self._pins.broken:
                     try:
@@ -153,7 +201,8 @@ class UnixDoorNode:
         while True:
             now_ms = self._ticks.now_ms()
             self._door.tick(now_ms)
-            self._carry_out(self._door.effects())
+            self._peripheral.tick(now_ms)
+            self._carry_out_all()
             if not self._latch.kept:
                 self._latch.again()
             self._due_ms = self._door.due_ms()
@@ -169,7 +218,10 @@ class UnixDoorNode:
         now_ms = self._ticks.now_ms()
         op = message.get("op")
         try:
-            if op == "edge":
+            if op == "edge" and message["pin"] == INSTALL and self._button:
+                if int(message["value"]) == 0:
+                    self._peripheral.open_install_window(now_ms)
+            elif op == "edge":
                 if not self._door.level(message["pin"], int(message["value"]), now_ms):
                     raise PinsGoneError(0)
                 self._unseen.discard(message["pin"])
@@ -186,14 +238,27 @@ class UnixDoorNode:
 
     def _show(self) -> None:
         """Carry out what the door wants; wake the clock where its next moment is another one now."""
-        self._carry_out(self._door.effects())
+        self._carry_out_all()
         if self._door.due_ms() != self._due_ms:
             self._wake.set()
+
+    def _carry_out_all(self) -> None:
+        """Until nothing more follows: what was recorded may open the lock."""
+        effects = self._door.effects()
+        while effects:
+            self._carry_out(effects)
+            effects = self._door.effects()
 
     def _carry_out(self, effects: list) -> None:
         for name, value in effects:
             if name == "latch":
                 self._latch.keep(value == 1)
+                continue
+            if name == "cache":
+                self._cache.replace(value)
+                continue
+            if name == "journal":
+                self._door.journal_kept(self._journal.write(value), self._ticks.now_ms())
                 continue
             if self._pins.stream is None or self._pins.broken:
                 continue  # shown by `present` once the pins are back

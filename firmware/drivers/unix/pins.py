@@ -69,7 +69,10 @@ class PinsSocket:
             raise PinsGoneError(error.errno)
         if not data:
             raise PinsGoneError(0)
-        lines = (self._rest + data).split(b"\n")
+        try:
+            lines = (self._rest + data).split(b"\n")
+        except MemoryError:  # no room for a line of this length: it is refused like one that is too long
+            raise PinsGoneError(len(self._rest))
         self._rest = lines.pop()
         if len(self._rest) > MAX_LINE_BYTES:
             raise PinsGoneError(len(self._rest))

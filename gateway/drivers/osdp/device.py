@@ -8,20 +8,21 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
 from enum import Enum
 
 from firmware.wire import codes
 from firmware.wire.errors import MessageError
 from firmware.wire.frame import Frame
-from firmware.wire.replies import Identity, Inputs, Keys, LocalStatus, Nak, RawCard
+from firmware.wire.replies import Identity, Inputs, Keys, LocalStatus, ManufacturerReply, Nak, RawCard
+from gateway.drivers.osdp.configured import OsdpDevice
 from gateway.drivers.osdp.order import Order
 from gateway.drivers.osdp.session import PROTOCOL, Random, Reply, Request, Session, SessionRefusedError
-from gateway.errors import DriverError
+from gateway.drivers.osdp.transfer import Transfer
 from gateway.model import (
     CardRead,
     DeviceOffline,
     DeviceOnline,
+    DeviceRecord,
     InputChanged,
     KeysEntered,
     Observation,
@@ -41,9 +42,10 @@ _RETRY_STEP_S = 0.02  # the pause before attempt n is n steps, so that others ar
 _RETRY_MAX_S = 0.2
 _BUSY_S = 0.05
 _BACK_OFF_FIRST_S = 0.1
-_BACK_OFF_MAX_S = 2.0
+_BACK_OFF_MAX_S = 0.8  # whoever comes back is served within a second
 _START_GRACE_S = 3.0  # at start, a device may need so long to appear before it counts as offline
-_RESTART_PAUSE_S = 1.0  # a session lost again so soon is not a restarted device
+_SERIES_S = 1.0  # sessions lost so soon after one another are begun anew with growing pauses
+_MAX_SERIES = 16  # a device that does so again and again is reported, although it may be of some use
 _REPEAT_S = 6.0  # an event told twice around a lost session follows within this time (the node's own limit is 5 s)
 _ORDER_DEADLINE_S = 2.0  # a door must not open long after somebody asked
 MAX_ORDERS = 32
@@ -52,24 +54,11 @@ _KEYS = {codes.KEY_CLEAR: "*", codes.KEY_ENTER: "#"} | {ord(digit): digit for di
 _log = log.get("osdp")
 
 
-@dataclass(frozen=True, slots=True)
-class OsdpDevice:
-    """A device as configured. `inputs`: OSDP number -> name; `outputs`: name -> OSDP number; `scbk`: its own key."""
-
-    name: str
-    address: int
-    scbk: bytes
-    inputs: Mapping[int, str]
-    outputs: Mapping[str, int]
-
-    def __repr__(self) -> str:
-        return f"OsdpDevice({self.name!r}, address={self.address})"  # never the key
-
-
 class _Purpose(Enum):
     CONNECT = 1
     ORDER = 2
     POLL = 3
+    FILE = 4
 
 
 class Device:
@@ -80,7 +69,11 @@ class Device:
         self.online: bool | None = None
         self.due_s = 0.0
         self.orders: deque[Order] = deque()
-        self._session = Session(config.address, config.scbk, random)
+        self.transfer: Transfer | None = None
+        self.key = b"" if config.scbk == config.scbk_next else config.scbk  # the key that is known to be in place
+        self.confirmed_key: bytes | None = None  # by the handshake that has just ended; taken by the bus
+        self._session = Session(config.address, config.scbk, random, config.scbk_next)
+        self._piece_next = False
         self._idle_gap_s = idle_gap_s
         self._connecting: Generator[Request, Reply, None] | None = None
         self._next: Request | None = None
@@ -91,7 +84,9 @@ class Device:
         self._since_s = 0.0
         self._started_s: float | None = None
         self._back_off_s = _BACK_OFF_FIRST_S
-        self._restarted_s: float | None = None
+        self._worked_s = 0.0  # the last authentic reply within a session
+        self._restarted_s = 0.0
+        self._restarts = 0  # of one series
         self._known: dict[str, bool] = {}
         self._read: dict[str, bool] = {}
         self._unconfirmed: Reply | None = None
@@ -116,7 +111,7 @@ class Device:
         """The frame to send in this turn: the pending one again, or the next."""
         self._expire_orders(now_s)
         if self._pending is None:
-            self._pending = self._session.encode(self._choose())
+            self._pending = self._session.encode(self._choose(now_s))
             self._attempts = 0
             self._since_s = now_s
         self._attempts += 1
@@ -129,7 +124,20 @@ class Device:
             return Reply(codes.NAK, b"", b"\x00")
         return reply
 
-    def _choose(self) -> Request:
+    def offer_key(self, key: bytes) -> None:
+        """From the next handshake on the device may have this key."""
+        self._session.offer(key)
+
+    def settle_key(self, key: bytes) -> None:
+        """The device has proved that it has this key."""
+        self.key = key
+        self._session.settle(key)
+
+    def shake_hands_again(self, now_s: float) -> None:
+        """Begin a new session; the device is not reported offline unless it does not come."""
+        self._begin_again(now_s)
+
+    def _choose(self, now_s: float) -> Request:
         if self._connecting is None and not self._session.secure:
             self._connecting = self._connect()
             self._next = next(self._connecting)
@@ -139,6 +147,12 @@ class Device:
         if self.orders:
             self._purpose = _Purpose.ORDER
             return self.orders[0].requests[0]
+        file = self._file_in_hand()
+        # Between two pieces the device is polled until it has no more to tell, where it lets us.
+        if file is not None and file.due_s <= now_s and (self._piece_next or not file.interleave):
+            self._piece_next = False
+            self._purpose = _Purpose.FILE
+            return file.request()
         self._purpose = _Purpose.POLL
         return Request(codes.POLL)
 
@@ -161,6 +175,8 @@ class Device:
             return self.silent(now_s, pause_s=_BUSY_S)
         self._pending = None
         self.due_s = now_s + self._idle_gap_s
+        if self._session.secure:
+            self._worked_s = now_s
         if self._purpose is _Purpose.CONNECT:
             return self._connect_further(reply, now_s)
         if not self._maybe_repeat:
@@ -168,8 +184,17 @@ class Device:
         if self._purpose is _Purpose.ORDER:
             self._order_answered(reply)
             return []
+        file = self._file_in_hand()
+        if self._purpose is _Purpose.FILE:
+            if file is not None:
+                file.answered(reply, now_s)
+            self.due_s = now_s
+            return []
         if reply.code != codes.ACK:
             self.due_s = now_s  # there may be more
+        elif file is not None:
+            self._piece_next = True
+            self.due_s = min(self.due_s, max(now_s, file.due_s))
         return self._told(reply, now_s)
 
     def silent(self, now_s: float, pause_s: float | None = None) -> list[Observation]:
@@ -181,7 +206,7 @@ class Device:
         if self._purpose is not _Purpose.CONNECT:
             gone = now_s - self._since_s >= LOST_AFTER_S
         elif self.online:
-            gone = self._restarted_s is not None and now_s - self._restarted_s >= LOST_AFTER_S
+            gone = now_s - self._worked_s >= LOST_AFTER_S
         elif self._session.secure or self._next is None or self._next.code != codes.ID:
             gone = self._attempts >= _HANDSHAKE_ATTEMPTS
         else:
@@ -192,11 +217,12 @@ class Device:
         """The device is not to be reached. Reported once; tried again with growing pauses."""
         self._session.begin()
         self._connecting = self._next = self._pending = None
-        self._restarted_s = None
         self._maybe_repeat = self._unconfirmed is not None
         self.due_s = now_s + self._back_off_s
         self._back_off_s = min(self._back_off_s * 2, _BACK_OFF_MAX_S)
         self._fail_orders(f"osdp: device {self.config.name!r} is offline ({cause}); nothing was sent, check its line")
+        if self.transfer is not None:
+            self.transfer.fail(f"it is offline ({cause})")
         if self._started_s is None:
             self._started_s = now_s
         if self.online is False:
@@ -213,18 +239,27 @@ class Device:
         self._back_off_s = _BACK_OFF_FIRST_S
 
     def _restart(self, now_s: float) -> list[Observation]:
-        again = self._restarted_s is not None and now_s - self._restarted_s < _RESTART_PAUSE_S
-        if again or not self.online:
+        self._restarts = self._restarts + 1 if now_s - self._restarted_s < _SERIES_S else 0
+        # Some devices drop their session at every damaged frame: such a one stays, and so do its commands.
+        if not self.online or now_s - self._worked_s >= LOST_AFTER_S or self._restarts >= _MAX_SERIES:
+            self._restarts = 0
             return self.lose(PROTOCOL, now_s)
-        _log.warning("device lost its session", device=self.config.name)
+        self._restarted_s = now_s
+        if self._restarts == 0:
+            _log.warning("device lost its session", device=self.config.name)
+        self._begin_again(now_s)
+        self.due_s = now_s + min(self._restarts * _RETRY_STEP_S, _RETRY_MAX_S)
+        return []
+
+    def _begin_again(self, now_s: float) -> None:
         self._session.begin()
         self._connecting = self._next = self._pending = None
+        if (file := self._file_in_hand()) is not None:
+            file.again()
         for name in FIRE_INPUTS:
             self._known.pop(name, None)  # whether it still holds its door released is told in any case
         self._maybe_repeat = self._unconfirmed is not None
-        self._restarted_s = now_s
         self.due_s = now_s
-        return []
 
     def _connect_further(self, reply: Reply, now_s: float) -> list[Observation]:
         self.due_s = now_s
@@ -238,6 +273,7 @@ class Device:
         except StopIteration:
             self._connecting = self._next = None
         self._back_off_s = _BACK_OFF_FIRST_S
+        self.confirmed_key = self._session.key
         observations: list[Observation] = []
         if not self.online:
             self.online = True
@@ -253,7 +289,7 @@ class Device:
         repeat = self._maybe_repeat and reply == self._unconfirmed and now_s - self._unconfirmed_s < _REPEAT_S
         self._maybe_repeat = False
         self._unconfirmed = None
-        if reply.code not in (codes.RAW, codes.KEYPPAD):
+        if reply.code not in (codes.RAW, codes.KEYPPAD, codes.MFGREP):
             return self._changes(self._states(reply))
         self._unconfirmed = reply
         self._unconfirmed_s = now_s
@@ -264,6 +300,9 @@ class Device:
             if reply.code == codes.RAW:
                 card = RawCard.decode(reply.payload)
                 return [CardRead(name, card.bits, card.data)]
+            if reply.code == codes.MFGREP:
+                told = ManufacturerReply.decode(reply.payload)
+                return [DeviceRecord(name, told.data)] if told.vendor == codes.VENDOR else []
             keys = Keys.decode(reply.payload).keys
             return [KeysEntered(name, "".join([_KEYS[key] for key in keys]))]
         except (MessageError, KeyError):
@@ -303,7 +342,7 @@ class Device:
         if reply.code == codes.NAK:
             order.fail(f"osdp: device {self.config.name!r} refused a command (NAK {_reason(reply)}); check its profile")
         else:
-            order.acknowledged()
+            order.acknowledged(reply)
         if order.over:
             self.orders.popleft()
 
@@ -312,9 +351,14 @@ class Device:
         for order in self.orders:
             if now_s - order.since_s >= _ORDER_DEADLINE_S:
                 order.fail(text)
+        if self.transfer is not None:
+            self.transfer.expire(now_s)
         # The one that is on the wire stays first until it is answered: what follows must not take its place.
         keep = self.orders[0] if self.orders and self._on_the_wire() else None
         self.orders = deque([order for order in self.orders if order is keep or not order.over])
+
+    def _file_in_hand(self) -> Transfer | None:
+        return self.transfer if self.transfer is not None and not self.transfer.over else None
 
     def _on_the_wire(self) -> bool:
         return self._pending is not None and self._purpose is _Purpose.ORDER
@@ -327,19 +371,8 @@ class Device:
     def stop(self) -> None:
         """The bus ends: nobody may wait for it any longer."""
         self._fail_orders(f"osdp: device {self.config.name!r}: the bus was stopped; start it again to send commands")
-
-
-def check(devices: list[OsdpDevice], bus: str) -> None:
-    """Raises DriverError where two devices share a name or address, or a key has not 16 bytes."""
-    for device in devices:
-        if len(device.scbk) != 16:
-            raise DriverError(f"osdp: device {device.name!r}: expected a key of 16 bytes, got {len(device.scbk)}")
-        if not 0 <= device.address < codes.BROADCAST:
-            raise DriverError(f"osdp: device {device.name!r}: expected an address of 0..126, got {device.address}")
-        if sum(d.name == device.name or d.address == device.address for d in devices) > 1:
-            raise DriverError(
-                f"osdp: bus {bus!r}: name or address of device {device.name!r} is used twice; give each its own"
-            )
+        if self.transfer is not None:
+            self.transfer.fail("the bus was stopped")
 
 
 def _described(identity: Identity) -> str:

@@ -19,6 +19,7 @@ _READ_BYTES = 4096
 _USUAL_REPLY_BYTES = 64  # a reply of this size must fit into the time-out; a longer one extends it as it arrives
 
 Accept = Callable[[Frame], Reply | None]
+Tap = Callable[[bool, bytes], None]  # True and what the panel wrote, False and what it read
 
 
 class LineGoneError(Exception):
@@ -31,7 +32,7 @@ class Line:
     `gone` turns True, and `on_gone` is called, when the line ends; `heard_s` is when bytes came last, in loop time.
     """
 
-    def __init__(self, port: serial.Serial, baud: int, on_gone: Callable[[], None]) -> None:
+    def __init__(self, port: serial.Serial, baud: int, on_gone: Callable[[], None], tap: Tap | None = None) -> None:
         self._port = port
         self._fd: int = port.fileno()
         self._byte_s = _BITS_PER_BYTE / baud
@@ -40,6 +41,7 @@ class Line:
         self._answer: asyncio.Future[Reply | None] | None = None
         self.gone = False
         self._on_gone = on_gone
+        self._tap = tap
         self.heard_s = 0.0
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._fd, self._readable)
@@ -78,6 +80,8 @@ class Line:
     def _write(self, frame: bytes) -> None:
         if self.gone:
             raise LineGoneError("the line has ended")
+        if self._tap is not None:
+            self._tap(True, frame)
         try:
             os.write(self._fd, frame)
         except BlockingIOError:
@@ -108,6 +112,8 @@ class Line:
                 self._answer.set_exception(LineGoneError("the line has ended"))
             return
         self.heard_s = self._loop.time()
+        if self._tap is not None:
+            self._tap(False, data)
         for frame in self._parser.feed(data):
             if self._accept is None or self._answer is None or self._answer.done():
                 continue  # nobody was asked
@@ -116,7 +122,7 @@ class Line:
                 self._answer.set_result(reply)
 
 
-def open_line(path: str, baud: int, on_gone: Callable[[], None]) -> Line:
+def open_line(path: str, baud: int, on_gone: Callable[[], None], tap: Tap | None = None) -> Line:
     """Open a serial port or a pty. Raises LineGoneError."""
     try:
         port = serial.Serial(path, baud, timeout=0, write_timeout=0, exclusive=True)
@@ -126,4 +132,4 @@ def open_line(path: str, baud: int, on_gone: Callable[[], None]) -> Line:
     # do not know the request.
     with contextlib.suppress(OSError, ValueError):
         port.rs485_mode = RS485Settings()
-    return Line(port, baud, on_gone)
+    return Line(port, baud, on_gone, tap)

@@ -49,11 +49,19 @@ class SessionRefusedError(Exception):
 
 
 class Session:
-    """`address` 0..126, `scbk` the device's own 16-byte key, `random(n)` n unpredictable bytes."""
+    """`address` 0..126, `scbk` the device's own 16-byte key, `random(n)` n unpredictable bytes.
 
-    def __init__(self, address: int, scbk: bytes, random: Random) -> None:
+    `also`: a second key that the device may have by now, because it was told to take it. `key_type`: KEY_DEFAULT only
+    where `scbk` is SCBK-D, to give a device in install mode a key of its own.
+    """
+
+    def __init__(
+        self, address: int, scbk: bytes, random: Random, also: bytes | None = None, key_type: int = codes.KEY_SCBK
+    ) -> None:
         self._address = address
-        self._scbk = scbk
+        self._keys = [scbk] if also is None else [scbk, also]
+        self._key_type = bytes((key_type,))
+        self._key: bytes | None = None
         self._random = random
         self._sequence = 0
         self._channel: SecureChannel | None = None
@@ -63,6 +71,19 @@ class Session:
     def secure(self) -> bool:
         """Both sides proved that they know the key."""
         return self._channel is not None
+
+    @property
+    def key(self) -> bytes | None:
+        """The base key that the present session was made with."""
+        return self._key if self.secure else None
+
+    def offer(self, also: bytes | None) -> None:
+        """From the next handshake on the device may have this key, too (None: only the first)."""
+        self._keys = self._keys[:1] if also is None else [self._keys[0], also]
+
+    def settle(self, key: bytes) -> None:
+        """From the next handshake on the device has this key and no other."""
+        self._keys = [key]
 
     @property
     def disowned(self) -> bool:
@@ -114,10 +135,12 @@ class Session:
         self.begin()
         yield Request(codes.ID, b"\x00")  # says only that somebody is there: nothing of it is authentic
         rnd_a = self._random(RANDOM_BYTES)
-        reply = yield Request(codes.CHLNG, Challenge(rnd_a).encode(), bytes((codes.SCS_CHLNG, codes.KEY_SCBK)))
+        reply = yield Request(codes.CHLNG, Challenge(rnd_a).encode(), bytes((codes.SCS_CHLNG,)) + self._key_type)
         keys, rnd_b = self._check_client(reply, rnd_a)
         proof = keys.server_cryptogram(rnd_a, rnd_b)
-        reply = yield Request(codes.SCRYPT, ServerCryptogram(proof).encode(), bytes((codes.SCS_SCRYPT, codes.KEY_SCBK)))
+        reply = yield Request(
+            codes.SCRYPT, ServerCryptogram(proof).encode(), bytes((codes.SCS_SCRYPT,)) + self._key_type
+        )
         mac = keys.initial_mac(proof)
         self._check_initial_mac(reply, mac)
         self._channel = SecureChannel(keys, mac, True)
@@ -130,16 +153,18 @@ class Session:
             raise SessionRefusedError(PROTOCOL) from None
 
     def _check_client(self, reply: Reply, rnd_a: bytes) -> tuple[SessionKeys, bytes]:
-        if reply.code != codes.CCRYPT or reply.scb != bytes((codes.SCS_CCRYPT, codes.KEY_SCBK)):
+        if reply.code != codes.CCRYPT or reply.scb != bytes((codes.SCS_CCRYPT,)) + self._key_type:
             raise SessionRefusedError(PROTOCOL)
         try:
             client = ClientCryptogram.decode(reply.payload)
         except MessageError:
             raise SessionRefusedError(PROTOCOL) from None
-        keys = SessionKeys(aes, self._scbk, rnd_a)
-        if not equal(client.cryptogram, keys.client_cryptogram(rnd_a, client.rnd_b)):
-            raise SessionRefusedError(BAD_KEY)
-        return keys, client.rnd_b
+        for key in self._keys:
+            keys = SessionKeys(aes, key, rnd_a)
+            if equal(client.cryptogram, keys.client_cryptogram(rnd_a, client.rnd_b)):
+                self._key = key
+                return keys, client.rnd_b
+        raise SessionRefusedError(BAD_KEY)
 
     @staticmethod
     def _check_initial_mac(reply: Reply, mac: bytes) -> None:
