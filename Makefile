@@ -35,23 +35,28 @@ scenarios: dev-venv ## play every scenario (ARGS="--seeds 5" for more); a report
 bench: venv ## measure this machine against the budgets
 	@$(BIN)/zhian models verify >/dev/null
 	@$(BIN)/zhian bench $(ARGS)
+	@! $(BIN)/python -c "import osdp_sys" 2>/dev/null || $(BIN)/python tests/osdp/interop_matrix.py
 
 chaos: dev-venv ## kill and fault the way of an event under load, and print the ledger
 	@$(BIN)/zhian chaos run $(ARGS)
 	@$(BIN)/zhian chaos power-cuts
+	@$(BIN)/python tests/offline/cuts.py
 
-accuracy: dev-venv ## measure the plate readers on rendered plates (ARGS="--real FOLDER" for labelled pictures)
+accuracy: dev-venv ## measure the plate readers and, on labelled pictures (ARGS="--real FOLDER"), plates and faces
 	@$(BIN)/zhian models fetch >/dev/null
 	@$(BIN)/python -m training.accuracy $(ARGS)
+	@$(BIN)/python -m training.face_accuracy $(ARGS)
+	@$(BIN)/python -m training.pad_measure $(PAD_ARGS)
 
 mutation: dev-venv ## change the pure rooms in every small way and count what their tests notice
 	@$(BIN)/python setup/mutation.py $(ARGS)
 
-fuzz: dev-venv ## fuzz the contract's decoders for an hour
-	@mkdir -p build/fuzz
-	@PYTHONPATH=. $(BIN)/python tests/fuzz/fuzz_contract.py build/fuzz -max_total_time=3600 $(ARGS)
+fuzz: dev-venv ## fuzz the decoders of the contract and of the wire, half an hour each
+	@mkdir -p build/fuzz build/fuzz-wire
+	@PYTHONPATH=. $(BIN)/python tests/fuzz/fuzz_contract.py build/fuzz -max_total_time=1800 $(ARGS)
+	@PYTHONPATH=. $(BIN)/python tests/fuzz/fuzz_wire.py build/fuzz-wire -max_total_time=1800 $(ARGS)
 
-firmware: dev-venv ## compile the nodes' firmware into build/firmware and print its size
+firmware: dev-venv ## build the files of each board into build/firmware; sizes and memory against budgets
 	@setup/firmware.sh
 
 lock: ## recompute requirements/*.txt (needs uv); review the result like code

@@ -55,6 +55,8 @@ async def _run(core: Core) -> None:
     finally:
         await core.journal.close(clean=clean)
         core.policy.close()
+        if core.faces is not None:
+            core.faces.close()
         log.info("core stopped", cause=cause)
 
 
@@ -109,6 +111,7 @@ async def _start_tasks(core: Core, tasks: asyncio.TaskGroup) -> None:
         tasks.create_task(portal.run(), name=f"portal-{name}")
     tasks.create_task(core.devices.loop.run(), name="devices")
     tasks.create_task(core.site.run(), name="site")
+    tasks.create_task(core.nodes.run(), name="nodes")
     if isinstance(core.clock, SimulatedClock):
         tasks.create_task(core.clock.follow(), name="simulated-clock")
     tasks.create_task(core.clock_watch.run(), name="clock-watch")
@@ -124,8 +127,21 @@ async def _start_tasks(core: Core, tasks: asyncio.TaskGroup) -> None:
 
 
 async def _listen(core: Core, tasks: asyncio.TaskGroup) -> None:
-    operations = Operations(core.portals, lambda: status(core), site=core.site, policy=core.desk)
-    link = vision_link.VisionLink(lambda plate: _plate_read(core, plate), core.vision.changed)
+    operations = Operations(
+        core.portals, lambda: status(core), site=core.site, policy=core.desk, buses=core.bus_desk, faces=core.faces
+    )
+    link = vision_link.VisionLink(
+        lambda plate: _plate_read(core, plate),
+        core.vision.changed,
+        core.face_control.seen if core.face_control else None,
+        core.face_control.attack if core.face_control else None,
+        gallery=lambda model: _gallery(core, model),
+    )
+    if core.face_control is not None:
+        core.face_control.claim = link.claim
+    if core.faces is not None:
+        core.faces.gallery_changed = link.gallery_changed
+        tasks.create_task(core.faces.run(), name="faces")
     for path, serve, limit in (
         (configuration.operations_socket(core.file, core.config), operations_link.OperationsLink(operations).serve, 0),
         (configuration.vision_socket(core.file, core.config), link.serve, vision_link.MAX_LINE_BYTES),
@@ -177,7 +193,21 @@ def status(core: Core) -> SiteStatus:
         fire=core.fire.released,
         lockdown=core.site.lockdown,
         policy_version=core.judge.policy.version,
+        node_caches=core.nodes.status(),
     )
+
+
+async def _gallery(core: Core, model: str) -> vision_link.Gallery:
+    """Who may be recognised before which cameras; a consent counts for the portals it names only."""
+    if core.faces is None or core.face_control is None:
+        return vision_link.Gallery(0, ())
+    gallery = await core.faces.gallery(model)
+    references = []
+    for one in gallery.references:
+        cameras = tuple(c for c, portal in core.face_control.cameras.items() if portal in one.portals)
+        if cameras:
+            references.append(vision_link.GalleryReference(one.holder, cameras, one.embedding))
+    return vision_link.Gallery(gallery.version, tuple(references))
 
 
 def _plate_read(core: Core, plate: PlateRead) -> None:

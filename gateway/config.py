@@ -94,6 +94,7 @@ class Door(Table):
     fire: Literal["none", "node-input", "supply"] = "none"
     escape_route: bool = False
     alternative_ways_in: tuple[str, ...] = ()
+    face_camera: Name | None = None  # a [[camera]] with purpose = "face", in front of this door
 
 
 class Journal(Table):
@@ -179,6 +180,8 @@ class Barrier(Table):
     profile: Name
     camera: Name
     pins: BarrierPins
+    reader: Name | None = None  # beside the arm, for a second factor where the policy's `accepts` asks for one
+    second_factor_s: Seconds = 30.0  # how long the plate waits for it, or it for the plate
     travel_s: Seconds = 6.0  # longest time the arm may take before it has failed
     lower_after_s: Seconds = 2.0  # after the loop is free again
     no_passage_s: Seconds = 20.0  # lower again where nobody drove through
@@ -190,7 +193,27 @@ class Camera(Table):
     name: Name
     profile: Name
     source: Annotated[str, Meta(pattern=r"^folder:.+(?!\n)$")]
-    purpose: Literal["plates"] = "plates"
+    purpose: Literal["plates", "face"] = "plates"
+
+
+class Offline(Table):
+    """What our own nodes do while this gateway is away: decide by a cache that holds for `life_days`, once it has been
+    silent for `after_s` (longer than any session survives). docs/offline.md."""
+
+    enabled: bool = True
+    after_s: Annotated[float, Meta(ge=9, le=600)] = 10.0
+    life_days: Annotated[int, Meta(ge=1, le=30)] = 7
+
+
+class Faces(Table):
+    """Face recognition at doors. `accepted_statement`: which statement of what was never tested an operator has
+    accepted (`zhian face statement`); before that a face opens nothing by itself. docs/faces.md."""
+
+    accepted_statement: Annotated[str, Meta(pattern=r"^([0-9a-f]{16})?(?!\n)$")] = ""
+    model: str | None = None  # TOML of the operator's own embedding model; None: the published one
+    fpir: Annotated[float, Meta(gt=0, lt=1)] = 0.02  # strangers taken for somebody, at most; a face alone
+    fmr: Annotated[float, Meta(gt=0, lt=1)] = 0.015  # likewise of one comparison; a face and a card
+    agreeing_frames: Annotated[int, Meta(ge=1, le=10)] = 3
 
 
 class Vision(Table):
@@ -201,6 +224,8 @@ class Vision(Table):
     threads: Annotated[int, Meta(ge=1, le=4)] = 1
     min_score: Annotated[float, Meta(ge=0, le=1)] = 0.6
     agreeing_frames: Annotated[int, Meta(ge=1, le=10)] = 2
+    refused_rows: Annotated[int, Meta(ge=0, le=5000)] = 500  # visits that came to nothing, kept on the site
+    refused_days: Annotated[int, Meta(ge=1, le=90)] = 7
 
 
 class Web(Table):
@@ -242,6 +267,8 @@ class GatewayConfig(Table):
     fire: Fire = Fire()
     time: Time = Time()
     camera: tuple[Camera, ...] = ()
+    faces: Faces = Faces()
+    offline: Offline = Offline()
     vision: Vision = Vision()
     web: Web = Web()
     simulation: Simulation | None = None
@@ -282,9 +309,19 @@ def policy_key_file(config_file: Path, config: GatewayConfig) -> Path:
     return resolve(config_file, config.paths.data) / "policy.key"
 
 
+def faces_folder(config_file: Path, config: GatewayConfig) -> Path:
+    """Sealed references, their keys, and the list of erasures."""
+    return resolve(config_file, config.paths.data) / "faces"
+
+
 def operations_socket(config_file: Path, config: GatewayConfig) -> Path:
     """Where core answers operations."""
     return resolve(config_file, config.paths.run) / "operations.sock"
+
+
+def refused_plates_file(config_file: Path, config: GatewayConfig) -> Path:
+    """The visits of vehicles that came to nothing; never leaves the site."""
+    return resolve(config_file, config.paths.data) / "refused-plates.jsonl"
 
 
 def vision_socket(config_file: Path, config: GatewayConfig) -> Path:

@@ -17,7 +17,7 @@ Problem = tuple[str, str]  # key, sentence
 
 def check(config: GatewayConfig, source: str) -> None:
     """Raises ConfigError for the first problem: one sentence with file, key, expected, got and what to do."""
-    for problems in (_site, _names, _buses, _readers, _scanners, _pins, _escape_routes):
+    for problems in (_site, _names, _buses, _readers, _scanners, _pins, _faces, _escape_routes):
         for key, text in problems(config):
             raise ConfigError(f"{source}: {key}: {text}")
 
@@ -89,6 +89,7 @@ def _readers(config: GatewayConfig) -> Iterator[Problem]:
     used += [(f"turnstile[{i}]", "reader", one.reader) for i, one in enumerate(config.turnstile)]
     used += [(f"turnstile[{i}]", "exit_reader", one.exit_reader or "") for i, one in enumerate(config.turnstile)]
     used += [(f"lift[{i}]", "reader", lift.reader) for i, lift in enumerate(config.lift)]
+    used += [(f"barrier[{i}]", "reader", barrier.reader or "") for i, barrier in enumerate(config.barrier)]
     for where, role, reader in used:
         if not reader:
             continue
@@ -107,6 +108,30 @@ def _scanners(config: GatewayConfig) -> Iterator[Problem]:
     for i, scanner in enumerate(config.scanner):
         if scanner.door not in doors:
             yield f"scanner[{i}].door", f"expected one of {doors}, got {scanner.door!r}"
+
+
+def _faces(config: GatewayConfig) -> Iterator[Problem]:
+    for_faces = [camera.name for camera in config.camera if camera.purpose == "face"]
+    taken: list[str] = []
+    for i, door in enumerate(config.door):
+        if door.face_camera is None:
+            continue
+        if door.face_camera not in for_faces:
+            yield (
+                f"door[{i}].face_camera",
+                f'expected a camera with purpose = "face" ({for_faces}), got {door.face_camera!r}',
+            )
+        if door.face_camera in taken:
+            yield f"door[{i}].face_camera", f"{door.face_camera!r} is before another door already; each needs its own"
+        taken.append(door.face_camera)
+        if not door.alternative_ways_in:
+            yield (
+                f"door[{i}].alternative_ways_in",
+                "a door with a camera for faces needs another way in for everybody, got none; name at least one",
+            )
+    for name in for_faces:
+        if name not in taken:
+            yield "camera", f"camera {name!r} is for faces and before no door; give a door face_camera = {name!r}"
 
 
 def _pins(config: GatewayConfig) -> Iterator[Problem]:

@@ -12,12 +12,17 @@ from gateway import wiring
 from gateway.access.policy import Policy
 from gateway.config import GatewayConfig, resolve
 from gateway.control.barrier import BarrierControl
+from gateway.control.bus_desk import BusDesk
 from gateway.control.clock_watch import ClockWatch
 from gateway.control.devices import Devices, VisionPresence
 from gateway.control.door import DoorControl
+from gateway.control.faces import FaceControl
 from gateway.control.fire import FireControl, Releasable
 from gateway.control.judge import Judge
 from gateway.control.lift import LiftControl
+from gateway.control.node_records import KEY as NODE_KEY
+from gateway.control.node_records import restored
+from gateway.control.offline_nodes import OfflineNode, OfflineNodes
 from gateway.control.site import Site
 from gateway.control.turnstile import TurnstileControl
 from gateway.drivers import gpio
@@ -29,11 +34,13 @@ from gateway.portal.barrier import BarrierEvent
 from gateway.ports import NewEntry
 from gateway.store import opening, policy_store
 from gateway.store.capacity import JournalLimits
+from gateway.store.faces.desk import FaceDesk
 from gateway.store.journal import Journal
 from gateway.store.policy_desk import PolicyDesk
 from gateway.store.policy_store import PolicyStore
 from gateway.store.reserve import Reserve
 from gateway.uplink import Uplink
+from gateway.vision.pad.statement import statement
 
 if TYPE_CHECKING:
     from gpiozero import Factory
@@ -72,6 +79,10 @@ class Core:
     uplink: Uplink | None
     panel: PanelInput | None = None
     started_ms: int = 0
+    bus_desk: BusDesk | None = None
+    nodes: OfflineNodes = field(default_factory=lambda: OfflineNodes(()))
+    faces: FaceDesk | None = None
+    face_control: FaceControl | None = None
     kind_of: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -92,14 +103,21 @@ def build(file: Path, config: GatewayConfig) -> Core:
     devices = Devices(judge, len(config.reader) + len(config.scanner))
     on_buses = _portals_on_buses(config, judge, devices)
     factory = _pin_factory(file, config)
-    pins, barriers = _barriers(file, config, judge, factory)
+    pins, barriers = _barriers(file, config, judge, factory, devices)
     portals = {**on_buses, **barriers}
     fire = FireControl(judge, devices, journal, config.site.gateway, *_fire_list(config, portals))
     site = Site(judge, portals, fire)
 
+    nodes = _nodes(file, config, judge, devices, on_buses)
+    site.on_mode = nodes.changed
+
+    def looked_at_again() -> None:
+        site.policy_changed()
+        nodes.changed()
+
     def publish(now: Policy) -> None:
         judge.in_force.replace(now)
-        site.policy_changed()
+        looked_at_again()
 
     async def names_changed(now: Policy) -> None:
         await journal.replace_holders(holder_names(now))
@@ -131,7 +149,8 @@ def build(file: Path, config: GatewayConfig) -> Core:
         fire=fire,
         site=site,
         desk=desk,
-        clock_watch=ClockWatch(judge, clock, journal, site.policy_changed),
+        clock_watch=ClockWatch(judge, clock, journal, looked_at_again),
+        nodes=nodes,
         vision=VisionPresence(devices.loop, judge),
         uplink=Uplink(uplink_to, journal, clock, record=lambda data: journal.record([NewEntry(data)]))
         if uplink_to
@@ -141,9 +160,26 @@ def build(file: Path, config: GatewayConfig) -> Core:
         kind_of=_kinds(config),
     )
     _attach(core)
+    _attach_faces(core)
     fire.restore(journal.kept)
     site.restore(journal.kept)
     return core
+
+
+def _nodes(
+    file: Path, config: GatewayConfig, judge: Judge, devices: Devices, on_buses: dict[str, Control]
+) -> OfflineNodes:
+    """The doors whose nodes may decide alone; a node that cannot never asks for anything."""
+    nodes = []
+    for door in config.door if config.offline.enabled else ():
+        control = on_buses[door.name]
+        stored = restored(judge.recorder.kept.get(NODE_KEY + door.reader))
+        keys = wiring.node_keys(file, config, door.reader)
+        portal = control if isinstance(control, DoorControl) else None
+        nodes.append(OfflineNode(wiring.node_settings(config, door), judge, devices, keys, stored, portal))
+    found = OfflineNodes(nodes)
+    devices.attach_nodes(found)
+    return found
 
 
 def holder_names(policy: Policy) -> list[tuple[str, str, str]]:
@@ -232,7 +268,7 @@ def _fire_list(
 def _attach(core: Core) -> None:
     config = core.config
     by_name = {bus.name: built for bus, built in zip(config.bus, core.buses, strict=True)}
-    portal_of: dict[str, Control] = {}
+    portal_of: dict[str, Control | BarrierControl] = {}
     with_nodes: list[configuration.Door | configuration.Turnstile] = [*config.door, *config.turnstile]
     for portal in with_nodes:
         portal_of[portal.reader] = core.on_buses[portal.name]
@@ -240,8 +276,32 @@ def _attach(core: Core) -> None:
             portal_of[portal.exit_reader] = core.on_buses[portal.name]
     portal_of |= {lift.reader: core.on_buses[lift.name] for lift in config.lift}
     portal_of |= {scanner.name: core.on_buses[scanner.door] for scanner in config.scanner}
+    with_readers = [one for one in config.barrier if one.name in core.barriers]
+    portal_of |= {one.reader: core.barriers[one.name] for one in with_readers if one.reader is not None}
     buses = {reader.name: by_name[reader.bus] for reader in config.reader}
+    core.bus_desk = BusDesk(core.judge, by_name, buses)
     core.devices.attach(buses, portal_of, core.fire)
+
+
+def _attach_faces(core: Core) -> None:
+    """Faces are kept where a door has a camera for them, or were kept once: then they still have to expire."""
+    config, folder = core.config, configuration.faces_folder(core.file, core.config)
+    doors = {door.face_camera: door.name for door in config.door if door.face_camera is not None}
+    if not doors and not folder.exists():
+        return
+    core.faces = FaceDesk(
+        folder,
+        core.clock,
+        core.journal,
+        core.desk,
+        token=core.judge.token,
+        statement=statement().version,
+        accepted=config.faces.accepted_statement,
+    )
+    core.judge.face_alone = core.faces.alone_accepted
+    on_buses = {name: control for name, control in core.on_buses.items() if isinstance(control, DoorControl)}
+    served = {camera: (portal, on_buses[portal]) for camera, portal in doors.items()}
+    core.face_control = FaceControl(core.judge, core.devices.loop, served)
 
 
 def _pin_factory(file: Path, config: GatewayConfig) -> Factory | None:
@@ -258,14 +318,14 @@ def _panel(config: GatewayConfig, factory: Factory | None, fire: FireControl) ->
 
 
 def _barriers(
-    file: Path, config: GatewayConfig, judge: Judge, factory: Factory | None
+    file: Path, config: GatewayConfig, judge: Judge, factory: Factory | None, devices: Devices
 ) -> tuple[dict[str, gpio.BarrierPins], dict[str, BarrierControl]]:
     pins: dict[str, gpio.BarrierPins] = {}
     barriers: dict[str, BarrierControl] = {}
     for barrier in config.barrier if factory is not None else ():
         wired = wiring.barrier_wiring(file, barrier)
         pins[barrier.name] = gpio.BarrierPins(barrier.name, wired, factory, _feedback(barriers, barrier.name))
-        barriers[barrier.name] = BarrierControl(wiring.barrier_settings(barrier), judge, pins[barrier.name])
+        barriers[barrier.name] = BarrierControl(wiring.barrier_settings(barrier), judge, pins[barrier.name], devices)
     return pins, barriers
 
 

@@ -65,6 +65,15 @@ class PowerChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceRecord:
+    """A device of ours told something of its own (OSDP MFGREP): what `data` means is between node and gateway. One that
+    was told around a lost session may come twice; it carries a number of its own."""
+
+    device: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceOnline:
     """A device answers (again) over a secure session. `secure` is False only where configuration allows it."""
 
@@ -83,7 +92,8 @@ class DeviceOffline:
 
 @dataclass(frozen=True, slots=True)
 class PlateRead:
-    """One observation per visit: a plate was read by the vision worker. `text` stays on the site."""
+    """One observation per visit: a plate was read by the vision worker. `text` stays on the site. `direction`, as the
+    camera sees it: approaching, leaving or unknown."""
 
     camera: str
     text: str
@@ -92,10 +102,44 @@ class PlateRead:
     observed_ms: int
     model: str
     model_sha256: str
+    direction: str = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class FaceSeen:
+    """The vision worker recognised an enrolled, consenting holder before a camera. `bona_fide`: its evidence says that
+    this is a live face. `claimed`: compared with the one holder alone whose card was shown there, which proves less. A
+    face that is nobody's never becomes an observation."""
+
+    camera: str
+    holder: str
+    similarity: float
+    bona_fide: bool
+    observed_ms: int
+    model: str
+    model_sha256: str
+    claimed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FaceAttack:
+    """What was held before a camera was no live face; `cause` is the evidence that said so."""
+
+    camera: str
+    cause: str
+    observed_ms: int
 
 
 Observation = (
-    CardRead | KeysEntered | InputChanged | TextScanned | PowerChanged | DeviceOnline | DeviceOffline | PlateRead
+    CardRead
+    | KeysEntered
+    | InputChanged
+    | TextScanned
+    | PowerChanged
+    | DeviceRecord
+    | DeviceOnline
+    | DeviceOffline
+    | PlateRead
 )
 
 
@@ -192,6 +236,7 @@ class Reason(StrEnum):
     NO_RULE = "no-rule"
     OUTSIDE_SCHEDULE = "outside-schedule"
     PIN_REQUIRED = "pin-required"
+    SECOND_FACTOR_REQUIRED = "second-factor-required"  # a plate was read, and something more has to be shown
     WRONG_PIN = "wrong-pin"
     CLOCK_UNCERTAIN = "clock-uncertain"
     UNKNOWN_PORTAL = "unknown-portal"
@@ -211,6 +256,7 @@ class Reason(StrEnum):
     EMERGENCY_OPEN = "emergency-open"  # granted: the portal is open to all
     UNLOCKED_BY_SCHEDULE = "unlocked-by-schedule"  # granted: likewise
     FIRE = "fire"  # granted: released by fire
+    NOT_OFFLINE = "not-offline"  # by a node alone, which cannot judge this, or whose cache has ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +267,7 @@ class Decision:
     reason: Reason
     holder: str | None = None
     credential: CredentialKind | None = None
-    awaiting: CredentialKind | None = None  # set with PIN_REQUIRED: what would complete the request
+    awaiting: CredentialKind | None = None  # with PIN_REQUIRED, SECOND_FACTOR_REQUIRED: what would complete the request
     awaiting_person: bool = False  # set with SECOND_PERSON_REQUIRED: another holder would complete the request
     duress: bool = False  # granted under threat: nobody near the door may notice
     warnings: tuple[Reason, ...] = ()  # rules that were broken and only told (soft anti-passback)
@@ -256,6 +302,23 @@ class UplinkStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeCacheStatus:
+    """What a node may decide alone. policy_version: that it holds, 0 = none; expires_ms: when that ends; current:
+    whether it is what core would send now; excluded: why nobody may enter there by a lone node, or None; left_out:
+    credentials for which it has no room; waiting: records that are not stored here yet."""
+
+    device: str
+    portal: str
+    policy_version: int = 0
+    expires_ms: int = 0
+    current: bool = False
+    credentials: int = 0
+    left_out: int = 0
+    excluded: str | None = None
+    waiting: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class SiteStatus:
     """What `operations` answers to `status`."""
 
@@ -276,3 +339,4 @@ class SiteStatus:
     fire: bool = False
     lockdown: bool = False
     policy_version: int = 0
+    node_caches: tuple[NodeCacheStatus, ...] = ()

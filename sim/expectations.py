@@ -92,7 +92,18 @@ def _matches(event: Record, groups: Mapping[str, Any]) -> bool:
         return False
     if groups["clock"] is not None and event.get("clock") != groups["clock"]:
         return False
+    if groups["decided"] is not None and not _decided(event, groups["decided"], doubted=groups["doubt"] is not None):
+        return False
     return groups["reason"] is None or _reason(event) == groups["reason"]
+
+
+def _decided(event: Record, where: str, *, doubted: bool) -> bool:
+    """Whether a node decided alone ("offline"), with a clock that it did not trust, or the gateway did."""
+    data = event.get("data")
+    alone = isinstance(data, Mapping) and data.get("offline") is True
+    if alone is not (where == "offline"):
+        return False
+    return not doubted or (isinstance(data, Mapping) and data.get("decided_certain") is False)
 
 
 def _reason(event: Record) -> object:
@@ -274,12 +285,13 @@ class Form:
 
 _REASON = r"(?: with (?:reason|cause|path) (?P<reason>[a-z0-9-]{1,48}))?"
 _CLOCK = r"(?: with clock (?P<clock>synced|uncertain))?"
-_EVENT = rf"events? (?P<type>[a-z]+\.[a-z-]+)(?: (?:at|of) (?P<subject>{_NAME}))?{_REASON}{_CLOCK}"
+_DECIDED = r"(?: decided (?P<decided>offline|online)(?P<doubt> by an uncertain clock)?)?"
+_EVENT = rf"events? (?P<type>[a-z]+\.[a-z-]+)(?: (?:at|of) (?P<subject>{_NAME}))?{_REASON}{_CLOCK}{_DECIDED}"
 
 FORMS: tuple[Form, ...] = (
     Form(
         "'exactly 1 event access.granted at lobby' (or 'at least', 'at most', and 'with reason revoked', "
-        "'with cause crash', 'with path node-input', 'with clock uncertain')",
+        "'with cause crash', 'with path node-input', 'with clock uncertain', 'decided offline')",
         re.compile(rf"(?P<how>exactly|at least|at most) (?P<count>\d{{1,6}}) {_EVENT}"),
         _count,
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sim.action import Action
 from sim.door import Record
 from sim.power import PowerSwitches
+from sim.step import FACES
 
 GATEWAY = "gateway"
 
@@ -14,6 +15,8 @@ async def ask(action: Action, power: PowerSwitches, record: Record) -> None:
     details = {}
     if action.do == "set_mode":
         details = {"portal": action.door or action.barrier or "", "mode": str(action.mode)}
+    elif action.do in FACES:
+        details = {"who": action.who or "", "portal": action.door or ""}
     record("operation.asked", action.do, **details)
     refusal = await power.operate(action.do, **details)
     if refusal is None:

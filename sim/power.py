@@ -11,7 +11,7 @@ from typing import Any
 from sim.errors import ActionError
 
 SOCKET = "power.sock"
-ANSWER_S = 12.0  # an operation on the gateway may take ten
+ANSWER_S = 45.0  # an operation on the gateway may take ten; before an enrolment, pictures are drawn and read
 MAX_LINE = 4096
 
 

@@ -150,10 +150,14 @@ def _verdict(ok: bool) -> str:
     return '<span class="ok">ok 通过</span>' if ok else '<span class="bad">FAIL 失败</span>'
 
 
+def _whole(outcome: Mapping[str, Any]) -> str:
+    return '<span class="soft">skipped 已跳过</span>' if outcome.get("skipped") else _verdict(bool(outcome["ok"]))
+
+
 def _summary(runs: Sequence[Run]) -> str:
     rows = "".join(
         f'<tr><td><a href="#run-{n}">{_shown(run.outcome["scenario"])}</a></td>'
-        f'<td class="num">{_shown(run.outcome["seed"])}</td><td>{_verdict(run.outcome["ok"])}</td>'
+        f'<td class="num">{_shown(run.outcome["seed"])}</td><td>{_whole(run.outcome)}</td>'
         f'<td class="num">{float(run.outcome.get("seconds", 0)):.1f} s</td></tr>'
         for n, run in enumerate(runs, 1)
     )
@@ -166,11 +170,13 @@ def _run(number: int, run: Run) -> str:
     zh, en = run.title
     parts = [
         f'<section id="run-{number}"><div class="head"><h2>{_shown(o["scenario"])} — {_shown(en)} {_shown(zh)}</h2>'
-        f"{_verdict(o['ok'])}"
+        f"{_whole(o)}"
         f'<span class="soft">seed 种子 {_shown(o["seed"])}, {float(o.get("seconds", 0)):.1f} s</span></div>'
     ]
     if o.get("error"):
         parts.append(f"<h3>Could not be run 无法运行</h3><p>{_shown(o['error'])}</p>")
+    if o.get("skipped"):
+        parts.append(f"<h3>Skipped 已跳过</h3><p>{_shown(o['skipped'])}</p>")
     parts.append(_expectations(run))
     parts.append(_faults(run))
     parts.append(_counts(run))

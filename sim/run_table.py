@@ -27,17 +27,21 @@ def text(outcomes: Sequence[Outcome], took_s: float, *, markdown: bool = False) 
         for name, row in rows.items()
     ]
     bad = sum(not outcome["ok"] for outcome in outcomes)
+    skipped = sum(bool(outcome.get("skipped")) for outcome in outcomes)
+    passed_over = f", {skipped} skipped" if skipped else ""
     lost = sum(int(outcome.get("lost", 0)) for outcome in outcomes)
     twice = sum(int(outcome.get("duplicated", 0)) for outcome in outcomes)
     sum_s = sum(float(outcome["seconds"]) for outcome in outcomes)
     total = (
-        f"{len(rows)} scenarios, {len(outcomes)} runs, {bad} failed; events lost {lost}, stored twice {twice}; "
-        f"{took_s:.0f} s on the clock, {sum_s:.0f} s of runs"
+        f"{len(rows)} scenarios, {len(outcomes)} runs, {bad} failed{passed_over}; "
+        f"events lost {lost}, stored twice {twice}; {took_s:.0f} s on the clock, {sum_s:.0f} s of runs"
     )
     return (_markdown(head, body) if markdown else _plain(head, body)) + f"\n{total}\n"
 
 
 def _verdict(outcome: Outcome) -> str:
+    if outcome.get("skipped"):
+        return "skipped"
     if outcome["ok"]:
         return "ok"
     if outcome.get("error"):

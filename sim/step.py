@@ -32,6 +32,10 @@ Do = Literal[
     "close_case",
     "drive_up",
     "walk_up",
+    "show_photo",
+    "show_screen",
+    "enrol_face",
+    "withdraw_face",
     "cut_node",
     "return_node",
     "noise",
@@ -83,6 +87,10 @@ NEEDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "close_case": (("door",), ()),
     "drive_up": (("barrier", "plate"), ("who",)),
     "walk_up": (("who", "door"), ("for_s",)),
+    "show_photo": (("who", "door"), ("for_s",)),
+    "show_screen": (("who", "door"), ("for_s",)),
+    "enrol_face": (("who", "door"), ()),
+    "withdraw_face": (("who",), ()),
     "cut_node": (("door",), ()),
     "return_node": (("door",), ()),
     "noise": (("bus", "probability"), ()),
@@ -123,7 +131,9 @@ NEEDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 
 # What somebody with the right to do so asks of the gateway; whoever supervises the site carries it there.
-OPERATIONS = ("reset_fire", "lockdown", "end_lockdown", "set_mode")
+FACES = ("enrol_face", "withdraw_face")
+OPERATIONS = ("reset_fire", "lockdown", "end_lockdown", "set_mode", *FACES)
+PICTURES = ("show_photo", "show_screen")  # what is held before a camera for faces instead of a face
 
 KEYS = (
     "who",
@@ -146,9 +156,10 @@ KEYS = (
 class Step(Table):
     """Something that happens `at_s` seconds after the site is up. NEEDS says which keys go with `do`.
 
-    `for_s`: how long a door is held, a collision lasts or somebody stands there; `probability` of a flipped bit per
-    byte; `delay_ms` one way; `offset_s` of the site's clock against the true time (clock_shift: against what it shows);
-    `to`: the site's clock goes ahead to this local time; `mode`: what a portal is told to be.
+    `who` of a photo or screen: whose picture it is. `for_s`: how long a door is held, a collision lasts or something is
+    before a camera; `probability` of a flipped bit per byte; `delay_ms` one way; `offset_s` of the site's clock against
+    the true time (clock_shift: against what it shows); `to`: the site's clock goes ahead to this local time; `mode`:
+    what a portal is told to be.
     """
 
     id: Name

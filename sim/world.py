@@ -12,14 +12,12 @@ from runtime import log
 from sim import action as actions
 from sim import barrier as barriers
 from sim import door as doors
-from sim import nodes, operator, person
+from sim import doorways, nodes, operator, person
 from sim.action import Action
 from sim.bus import Bus
 from sim.camera import Camera, Offload
 from sim.car import Lane, Scenes
 from sim.chronicle import Chronicle
-from sim.doorway import STAY_S as WALK_UP_S
-from sim.doorway import Doorway
 from sim.errors import ActionError, NodeError
 from sim.faults import Faults
 from sim.fire_panel import STEPS as FIRE_STEPS
@@ -27,7 +25,7 @@ from sim.fire_panel import FirePanel
 from sim.pins.board import Board
 from sim.pins.server import PinsServer
 from sim.scenario import Scenario
-from sim.step import OPERATIONS
+from sim.step import OPERATIONS, PICTURES
 from sim.timeline import Clock, Timeline
 
 GATEWAY = "gateway"  # the device whose pins the barriers and the fire panel are wired to
@@ -77,7 +75,7 @@ class World:
         }
         self._gateway_board()
         self.lanes = self._lanes(cameras, scenes)
-        self.doorways = self._doorways(cameras)
+        self.doorways = doorways.of(scenario, cameras, self.timeline, self.chronicle.record)
         self.cameras = cameras
         self.fire = self._fire_panel()
         self._pins = PinsServer(run_dir / "pins.sock", self.boards)
@@ -131,27 +129,6 @@ class World:
                 place=self.scenario.seed * 100 + place,
             )
         return lanes
-
-    def _doorways(self, cameras: Mapping[str, Camera]) -> dict[str, Doorway]:
-        """Cameras that look at whoever stands at a door."""
-        found: dict[str, Doorway] = {}
-        for place, door in enumerate(self.scenario.door):
-            if door.camera is None:
-                continue
-            from sim.render import person as figures  # drawing needs OpenCV; a site without cameras does not
-
-            view = next(c for c in self.scenario.camera if c.name == door.camera)
-            found[door.name] = Doorway(
-                door.name,
-                cameras[door.camera],
-                figures,
-                self.timeline,
-                self.chronicle.record,
-                size=(view.width, view.height),
-                fps=view.fps,
-                place=self.scenario.seed * 100 + 50 + place,
-            )
-        return found
 
     # --- running ------------------------------------------------------------------------------------------------
 
@@ -294,13 +271,9 @@ class World:
                 self.scenario.seed * 10_000 + self._visits,
                 self.scenario.plate_kind(action.plate or ""),
             )
-        if action.do == "walk_up":
-            doorway = self.doorways.get(action.door or "")
-            if doorway is None:
-                raise ActionError(f"no camera looks at {action.door}; give the [[door]] a camera")
+        if action.do in ("walk_up", *PICTURES):
             self._visits += 1
-            seed = self.scenario.seed * 10_000 + self._visits
-            return doorway.visit(action.who or "", seed, action.for_s or WALK_UP_S)
+            return doorways.begin(action, self.doorways, self.scenario, self.scenario.seed * 10_000 + self._visits)
         if action.do in OPERATIONS:
             return operator.ask(action, self.faults.power, record)
         if action.do in FIRE_STEPS:

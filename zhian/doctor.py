@@ -144,6 +144,14 @@ def _site(file: Path) -> Iterator[Finding]:
     for device, online in status.devices.items():
         found = "online" if online else "offline"
         yield Finding(f"device {device}", online, found, "online", "check its power, line, address and key")
+    for cache in status.node_caches:
+        if cache.policy_version == 0:
+            continue  # away, or no node that decides alone
+        full = f", {cache.left_out} do not fit" if cache.left_out else ""
+        held = f"nobody enters: {cache.excluded}" if cache.excluded else f"{cache.credentials} credentials{full}"
+        found = f"policy version {cache.policy_version}, {held}"
+        fix = "wait a minute; then look at core's log" if not cache.current else "fewer people at this door"
+        yield Finding(f"offline {cache.device}", cache.current and not cache.left_out, found, "current", fix)
     vision = not config.camera or status.vision_online
     yield Finding("vision", vision, "running" if vision else "absent", "running", "zhian vision run --config FILE")
     if status.uplink.mode == "none":

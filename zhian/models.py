@@ -1,4 +1,4 @@
-"""`zhian models`: which models there are, that each file is the measured one, and the published ones on request."""
+"""`zhian models`: which models there are, that each is the measured one; published ones on request, and your own."""
 
 from __future__ import annotations
 
@@ -109,6 +109,27 @@ def train(
     chosen = [*(["--only", only] if only else []), *(["--shards", str(shards)] if shards else [])]
     arguments = ["-m", "training.train", "--out", str(out.absolute()), *chosen, *(["--install"] if install else [])]
     raise typer.Exit(subprocess.run([sys.executable, *arguments], cwd=root, check=False).returncode)
+
+
+@app.command()
+def check(
+    files: Annotated[list[Path], typer.Argument(help="TOML of your own face embedding model; docs/faces.md.")],
+    as_json: Json = False,
+) -> None:
+    """Check an embedding model of your own: hash, shapes, numbers, thresholds. Exit 1 where something is wrong."""
+    from dataclasses import asdict
+
+    from gateway.vision.faces.own_model import check as findings
+
+    rows = [{"file": str(path)} | asdict(finding) for path in files for finding in findings(path)]
+    if as_json:
+        typer.echo(json.dumps(rows, ensure_ascii=False))
+    for row in () if as_json else rows:
+        mark = "ok " if row["ok"] else "NO "
+        fix = "" if row["ok"] else f"; {row['fix']}"
+        typer.echo(f"{mark} {row['check']}: {row['found']} (expected {row['expected']}){fix}")
+    if not all(row["ok"] for row in rows):
+        raise typer.Exit(1)
 
 
 def _all() -> list[Entry]:

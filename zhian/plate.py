@@ -66,6 +66,19 @@ def read(
         raise typer.Exit(1)
 
 
+@app.command()
+def refused(
+    config: Annotated[Path, typer.Option("--config", help="gateway.toml")],
+    camera: Annotated[str | None, typer.Option("--camera", help="Only this camera.")] = None,
+    most: Annotated[int, typer.Option("--most", min=1, max=5000, help="How many, newest first.")] = 50,
+) -> None:
+    """The visits whose plate was not read, and why. The list never leaves the site."""
+    from zhian.plate_refused import lines
+
+    for line in lines(config, camera, most):
+        print(line)
+
+
 def _pictures(paths: list[Path]) -> Iterator[Path]:
     """The files meant by the arguments, folders in name order."""
     for path in paths:

@@ -14,6 +14,7 @@ from gateway.errors import OperationRefusedError
 from gateway.model import PortalMode
 from gateway.operations.client import OperationsClient
 from runtime.errors import UserError
+from zhian import drawn_faces
 from zhian.supervisor import Supervisor
 
 MAX_LINE = 4096
@@ -27,12 +28,14 @@ class _Request(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Operate(msgspec.Struct, forbid_unknown_fields=True):
-    """Likewise: what an operator on site asks of the gateway. `portal` and `mode` go with set_mode."""
+    """Likewise: what an operator on site asks of the gateway. `portal` and `mode` go with set_mode,
+    `who` and `portal` with enrol_face, `who` with withdraw_face."""
 
     op: Literal["operate"]
-    what: Literal["reset_fire", "lockdown", "end_lockdown", "set_mode"]
+    what: Literal["reset_fire", "lockdown", "end_lockdown", "set_mode", "enrol_face", "withdraw_face"]
     portal: str = ""
     mode: str = ""
+    who: str = ""
 
 
 OPERATOR = "on-site"
@@ -99,15 +102,24 @@ class PowerSwitches:
             await client.begin_lockdown(OPERATOR)
         elif request.what == "end_lockdown":
             await client.end_lockdown(OPERATOR)
-        else:
+        elif request.what == "set_mode":
             await client.set_portal_mode(request.portal, PortalMode(request.mode), OPERATOR)
+        elif request.what == "enrol_face":
+            asked = await asyncio.to_thread(drawn_faces.enrolment, self._site, request.who, request.portal, OPERATOR)
+            await client.enrol_face(asked)
+        else:
+            await client.withdraw_face(request.who, OPERATOR)
+
+    @property
+    def _site(self) -> Path:
+        return self._path.parent.parent
 
     def _folder_of(self, part: str) -> Path:
         """Where the part keeps what must outlive it (zhian/site_files.py)."""
         names = {"core": "data", "center": "center", "broker": "broker"}
         if part not in names:
             raise UserError(f"{part} keeps nothing on a disk; choose one of {sorted(names)}")
-        return self._path.parent.parent / names[part]
+        return self._site / names[part]
 
     def _lose_disk(self, part: str) -> None:
         """Delete what the broker has stored. Its accounts are set-up, not data, and stay. Raises UserError."""

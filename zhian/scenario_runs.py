@@ -22,7 +22,7 @@ from sim import expectations, privacy_scan
 from sim.report import Run
 from sim.report_picture import Place, is_fault
 from sim.scenario import Scenario
-from zhian import community, site_files
+from zhian import community, drawn_faces, site_files
 from zhian.community import Community
 
 PATIENCE_S = 60.0  # beyond the timeline: starting up, and cars that still drive away
@@ -46,6 +46,8 @@ async def run(planned: Planned, say: Callable[[str], None]) -> Run:
     if planned.scenario.is_virtual:
         return await asyncio.to_thread(_run_virtual, planned)
     scenario, begun_s = planned.scenario, time.monotonic()
+    if why := await asyncio.to_thread(drawn_faces.missing, scenario):
+        return skipped(planned, why)
     acked: list[tuple[int, int]] = []
     with tempfile.TemporaryDirectory(prefix="zhian-") as folder:
         files = site_files.write(scenario, planned.file, Path(folder), _ports(), seed=planned.seed)
@@ -103,18 +105,18 @@ def nobody_named(scenario: Scenario, events: Sequence[Mapping[str, Any]]) -> exp
 
 def failed(planned: Planned, error: UserError, took_s: float) -> Run:
     """A run that could not be made at all."""
-    outcome = {
-        "scenario": planned.scenario.name,
-        "seed": planned.seed,
-        "ok": False,
-        "seconds": round(took_s, 1),
-        "error": str(error),
-        "expectations": [],
-        "faults": [],
-        "crashes": [],
-        "logs": {},
-    }
-    return Run(outcome, _title(planned.scenario))
+    return _not_made(planned, took_s, {"ok": False, "error": str(error)})
+
+
+def skipped(planned: Planned, why: str) -> Run:
+    """A run that needs what this machine has not: neither good nor bad."""
+    return _not_made(planned, 0.0, {"ok": True, "skipped": why})
+
+
+def _not_made(planned: Planned, took_s: float, verdict: dict[str, Any]) -> Run:
+    empty: dict[str, Any] = {"expectations": [], "faults": [], "crashes": [], "logs": {}}
+    named = {"scenario": planned.scenario.name, "seed": planned.seed, "seconds": round(took_s, 1)}
+    return Run(named | verdict | empty, _title(planned.scenario))
 
 
 async def _play(here: Community, duration_s: float) -> None:

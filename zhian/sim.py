@@ -191,7 +191,7 @@ async def _run_all(planned: list[Planned], runs: list[Run], jobs: int, as_json: 
                 _print(done.outcome)
             if not alone:
                 o = done.outcome
-                verdict = "ok" if o["ok"] else "FAIL"
+                verdict = o.get("skipped") or ("ok" if o["ok"] else "FAIL")
                 _progress(
                     f"[{len(made)}/{len(planned)}] {o['scenario']}, seed {o['seed']}: {verdict}, {o['seconds']:.1f} s"
                 )
@@ -253,6 +253,9 @@ def _print(outcome: dict[str, Any], out: Any = None) -> None:
 
     if outcome.get("error"):
         say(f"FAIL {outcome['error']}")
+        return
+    if outcome.get("skipped"):
+        say(f"skip {outcome['skipped']}")
         return
     for row in outcome["expectations"]:
         say(f"{'ok  ' if row['ok'] else 'FAIL'} {row['text']}")

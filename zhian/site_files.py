@@ -16,9 +16,9 @@ from typing import Any
 
 import tomli_w
 
-from gateway.access.tokens import pin_digest
+from gateway.access.tokens import offline_pin_digest, pin_digest
 from sim import clock_socket, network
-from sim.scenario import Card, Group, Holder, Scenario
+from sim.scenario import Card, Door, Group, Holder, Scenario
 
 DISTRICT, SITE, GATEWAY = "demo-district", "demo-site", "gw-1"
 NODE_PROFILE, BARRIER_PROFILE, CAMERA_PROFILE = "zhian-door-node", "generic-barrier-dry-contact", "folder-camera"
@@ -174,11 +174,17 @@ def _gateway(scenario: Scenario, ports: Ports, relay: int) -> dict[str, Any]:
                 "held_open_s": door.held_open_s,
                 **({"fire": door.fire} if door.fire != "none" else {}),
                 **({"escape_route": True} if door.escape_route else {}),
+                **_face_camera(door),
             }
             for door in scenario.door
         ],
         "camera": [
-            {"name": camera.name, "profile": CAMERA_PROFILE, "source": f"folder:cameras/{camera.name}"}
+            {
+                "name": camera.name,
+                "profile": CAMERA_PROFILE,
+                "source": f"folder:cameras/{camera.name}",
+                **({"purpose": "face"} if camera.name in [d.face_camera for d in scenario.door] else {}),
+            }
             for camera in scenario.camera
         ],
         "barrier": [
@@ -203,9 +209,8 @@ def _gateway(scenario: Scenario, ports: Ports, relay: int) -> dict[str, Any]:
 
 def policy(scenario: Scenario, site_key: bytes) -> dict[str, Any]:
     """The policy document of the cast, completed by what the scenario's [policy] says."""
-    portals = [
-        {"name": door.name, "accepts": [["card", "pin"]] if door.pin else [["card"]]} for door in scenario.door
-    ] + [{"name": barrier.name, "accepts": [["plate"]]} for barrier in scenario.barrier]
+    portals = [{"name": door.name, "accepts": _accepts(door)} for door in scenario.door]
+    portals += [{"name": barrier.name, "accepts": [["plate"]]} for barrier in scenario.barrier]
     credentials: list[dict[str, Any]] = []
     for holder in scenario.holder:
         credentials += [_card(holder, card) for card in holder.cards]
@@ -233,6 +238,20 @@ def policy(scenario: Scenario, site_key: bytes) -> dict[str, Any]:
     )
 
 
+def _face_camera(door: Door) -> dict[str, Any]:
+    """A door with a camera for faces says which other way in there is."""
+    if door.face_camera is None:
+        return {}
+    return {"face_camera": door.face_camera, "alternative_ways_in": ["card and PIN"]}
+
+
+def _accepts(door: Door) -> list[list[str]]:
+    """Where faces are looked at: face and card, or, for whoever has no face enrolled, card and PIN."""
+    if door.face_camera is not None:
+        return [["card", "face"], ["card", "pin"]]
+    return [["card", "pin"]] if door.pin else [["card"]]
+
+
 def _merged(extra: dict[str, Any], generated: dict[str, Any]) -> dict[str, Any]:
     """What the scenario's [policy] adds: portals are completed by name, other lists grow, the rest is replaced."""
     out = dict(generated)
@@ -250,7 +269,9 @@ def _merged(extra: dict[str, Any], generated: dict[str, Any]) -> dict[str, Any]:
 def _typed(holder: Holder, site_key: bytes) -> list[dict[str, Any]]:
     """PINs and one-time codes; only their digests are in the policy."""
     pins = [({"kind": "pin"}, holder.pin), ({"kind": "pin", "duress": True}, holder.duress_pin)]
-    found = [{"holder": holder.id, "key": pin_digest(site_key, pin, holder.id), **told} for told, pin in pins if pin]
+    found = [
+        {"holder": holder.id, "key": offline_pin_digest(site_key, pin, holder.id), **told} for told, pin in pins if pin
+    ]
     for code in holder.codes:
         key = pin_digest(site_key, code.digits)
         found.append({"holder": holder.id, "kind": "code", "key": key, "uses": code.uses, **_state(code.state)})

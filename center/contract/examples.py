@@ -79,6 +79,11 @@ _EXAMPLES = (
         "An installer gave the lobby's reader a fresh key; the device has proved that it has it.",
     ),
     Example(
+        c.AccessUnrecorded("lobby", "lobby-reader", 3),
+        "网关离线期间，单元门节点的通行记录已满，有三次应答未能留存。",
+        "While the gateway was away the node's journal was full: three of its answers were not kept.",
+    ),
+    Example(
         c.VehicleCloned("north-gate", "north-gate-camera", "m2w6x4qk7tzb3ray", "yard", 5_400_000),
         "北门识别到的车牌按记录已在院内一个半小时：疑似套牌，或此前离开未被识别；未放行。",
         "A plate that has been inside for an hour and a half asks to come in: one of the two is a copy, or the car left"

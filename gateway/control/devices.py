@@ -14,6 +14,7 @@ from gateway.model import (
     Command,
     DeviceOffline,
     DeviceOnline,
+    DeviceRecord,
     InputChanged,
     KeysEntered,
     Observation,
@@ -27,6 +28,26 @@ class Bus(Protocol):
 
     async def send(self, device: str, commands: Sequence[Command]) -> None:
         """As ports.Actuator."""
+        ...
+
+    async def transfer(self, device: str, file_type: int, data: bytes) -> None:
+        """Return once the device has taken the file. Raises DriverError."""
+        ...
+
+    async def manufacturer(self, device: str, data: bytes) -> bytes:
+        """A command between our own ends; what the device answered. Raises DriverError."""
+        ...
+
+
+class Nodes(Protocol):
+    """Who hears of devices that decide alone."""
+
+    def told(self, device: str, data: bytes) -> None:
+        """A device told something of its own. Never waits."""
+        ...
+
+    def device_offline(self, device: str) -> None:
+        """A device went away."""
         ...
 
 
@@ -76,6 +97,7 @@ class Devices:
         self._bus_of: dict[str, Bus] = {}
         self._portals: dict[str, Portal] = {}
         self._fire: FireInputs | None = None
+        self._nodes: Nodes | None = None
         self._on_battery: dict[str, bool] = {}
         self._online: dict[str, bool | None] = {}  # None: not heard of since start
         self.loop = JobLoop("devices", judge.clock, length=QUEUE_LENGTH + 4 * count)
@@ -87,6 +109,10 @@ class Devices:
         self._fire = fire
         self._online = dict.fromkeys(buses)
 
+    def attach_nodes(self, nodes: Nodes) -> None:
+        """Who hears of devices that decide alone."""
+        self._nodes = nodes
+
     @property
     def online(self) -> dict[str, bool]:
         """Every device, and whether it answers."""
@@ -94,9 +120,20 @@ class Devices:
 
     async def send(self, device: str, commands: Sequence[Command]) -> None:
         """Return once the device acknowledged. Raises DriverError."""
+        await self._bus(device).send(device, commands)
+
+    async def transfer(self, device: str, file_type: int, data: bytes) -> None:
+        """Return once the device has taken the file. Raises DriverError."""
+        await self._bus(device).transfer(device, file_type, data)
+
+    async def manufacturer(self, device: str, data: bytes) -> bytes:
+        """A command between our own ends; what the device answered. Raises DriverError."""
+        return await self._bus(device).manufacturer(device, data)
+
+    def _bus(self, device: str) -> Bus:
         if device not in self._bus_of:
             raise DriverError(f"device {device!r} hangs on no bus of this gateway")
-        await self._bus_of[device].send(device, commands)
+        return self._bus_of[device]
 
     def observe(self, observation: Observation) -> None:
         """A bus reports; never waits."""
@@ -115,8 +152,13 @@ class Devices:
                     self._fire.device_offline(device)
                 if device in self._portals:
                     self._portals[device].device_offline(device)
+                if self._nodes is not None:
+                    self._nodes.device_offline(device)
                 if was is not False:
                     self._report(catalogue.DeviceLost(device, cause))
+            case DeviceRecord(device=device, data=data):
+                if self._nodes is not None:
+                    self._nodes.told(device, data)
             case InputChanged(device=device, name=name, active=active) if name in FIRE_INPUTS:
                 if self._fire is not None:
                     self._fire.input_changed(device, name, active)

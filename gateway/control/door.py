@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from center.contract import catalogue
@@ -15,9 +16,11 @@ from gateway.control.lock import Lock
 from gateway.errors import DriverError, StoreError
 from gateway.model import (
     CardRead,
+    CredentialKind,
     InputChanged,
     KeysEntered,
     PortalMode,
+    Presented,
     Reason,
     TextScanned,
 )
@@ -25,6 +28,7 @@ from gateway.portal import mode
 from gateway.portal.door import Door, DoorEvent, DoorReport, DoorState, DoorTimes, step
 from gateway.ports import Actuator, NewEntry
 
+FACE_KEPT_MS = 5000  # a face seen this long before the card or PIN still belongs to it
 MAX_UNPASSED = 8  # people let in by one release who have not pulled the door yet
 
 
@@ -61,6 +65,9 @@ class DoorControl:
         self._opened_ms = self._clock.monotonic_ms()
         self._needed_until_ms = 0  # of the last grant, or of the last request to exit
         self._contact_known = False
+        self._seen_face: tuple[Presented, int] | None = None  # and when (monotonic ms)
+        self._wanted: str | None = None
+        self.face_wanted: Callable[[str | None], None] = _nobody_asks  # FaceControl sets it
         self._unpassed: list[Asked] = []  # let in, and the door was not opened yet
         self.state_since_ms = self._clock.now_ms()
         self.last_reason: Reason | None = None
@@ -99,8 +106,18 @@ class DoorControl:
             case InputChanged(name="rex", active=True):
                 self.loop.submit_latest("rex", self._exit)
             case CardRead() | KeysEntered() | TextScanned():
-                point = self._points[observation.device]
-                self.loop.submit(lambda: point.take(observation))
+                self.loop.submit(lambda: self._take(observation))
+
+    def face_seen(self, presented: Presented, *, claimed: bool) -> None:
+        """A live face of a holder was seen before this door's camera: it is shown at the door's own reader, so that a
+        card or PIN there completes it. `claimed`: it was compared with one holder only, and never opens alone."""
+        self.loop.submit(lambda: self._face(presented, claimed=claimed))
+
+    def released_by_node(self) -> None:
+        """Its node has let somebody in by itself, just now: who pulls the door does not force it. Never waits."""
+        self._needed_until_ms = self._clock.monotonic_ms() + self.settings.times.unlock_ms
+        self._report(self._apply(DoorEvent.RELEASE))
+        self.loop.nudge()
 
     def mode_changed(self) -> None:
         """Mode or fire of this door changed: be free, or be secured again. Never waits."""
@@ -137,6 +154,50 @@ class DoorControl:
         self._needed_until_ms = self._clock.monotonic_ms() + self.settings.times.exit_ms
         await self._step(DoorEvent.EXIT_REQUEST)
         await self._judge.fact(catalogue.ExitRequested(self.settings.name))
+
+    async def _take(self, observation: CardRead | KeysEntered | TextScanned) -> None:
+        point, face = self._points[observation.device], self._recent_face()
+        if face is not None and isinstance(observation, KeysEntered) and self._completes_with_pin(face, point):
+            await point.show(face)
+        await point.take(observation)
+        if face is not None and point.wants(CredentialKind.FACE):
+            await self._face(face, claimed=False)
+        self._say_wanted()
+
+    def _say_wanted(self) -> None:
+        """Whose face would complete what was shown at this door's own reader, where that has changed."""
+        wanted = self._points[self.settings.device].wanted_of(CredentialKind.FACE)
+        if wanted != self._wanted:
+            self._wanted = wanted
+            self.face_wanted(wanted)
+
+    async def _face(self, face: Presented, *, claimed: bool) -> None:
+        """A face alone asks only where it may open alone. Elsewhere it is remembered for a moment and completes what is
+        shown at the reader: whoever walks past has asked for nothing, and leaves no record."""
+        point = self._points[self.settings.device]
+        alone = not claimed and self._judge.face_opens_alone(self.settings.name)
+        if point.wants(CredentialKind.FACE) or alone:
+            self._seen_face = None
+            await point.show(face)
+            self._say_wanted()
+        else:
+            self._seen_face = (face, self._clock.monotonic_ms())
+
+    def _recent_face(self) -> Presented | None:
+        if self._seen_face is None or self._clock.monotonic_ms() - self._seen_face[1] > FACE_KEPT_MS:
+            self._seen_face = None
+            return None
+        return self._seen_face[0]
+
+    def _completes_with_pin(self, face: Presented, point: AccessPoint) -> bool:
+        described = self._judge.policy.portals.get(self.settings.name)
+        wanted = frozenset({face.kind, CredentialKind.PIN})
+        return (
+            point.device == self.settings.device
+            and not point.waits
+            and described is not None
+            and (wanted in described.accepts)
+        )
 
     async def _ask_for_more(self, device: str) -> None:
         await self._tell(device, "waiting")
@@ -200,6 +261,7 @@ class DoorControl:
     async def _expire(self) -> None:
         for point in self._points.values():
             await point.expire()
+        self._say_wanted()
         await self._step(DoorEvent.TIMEOUT)
 
     async def _step(self, event: DoorEvent) -> None:
@@ -254,3 +316,7 @@ class DoorControl:
     def mode(self) -> PortalMode:
         """What it is told to be."""
         return self._judge.conditions.mode(self.settings.name)
+
+
+def _nobody_asks(holder: str | None) -> None:
+    """No camera for faces looks at this door."""

@@ -5,7 +5,8 @@ A face counts only where it was found to be live, at the door whose camera saw i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Protocol
 
 from center.contract import catalogue
@@ -15,14 +16,20 @@ from gateway.model import CredentialKind, FaceAttack, FaceSeen, Presented
 
 MAX_AGE_MS = 3000  # a face seen longer ago opens nothing now
 AGAIN_AFTER_MS = 3000  # one person standing there is one request
+CLAIM_MS = 20_000  # how long a shown card points at one face, at most; the door ends it earlier
+NOBODY = "-"  # no holder's id: a claim that has ended names nobody
 ATTACK_AGAIN_AFTER_MS = 60_000  # one attempt is one event
 
 
 class Door(Protocol):
     """A door with a camera for faces."""
 
-    def face_seen(self, presented: Presented) -> None:
-        """A live face of this holder was seen. Never waits."""
+    face_wanted: Callable[[str | None], None]
+    """The door calls it with the holder whose face would complete what was shown there, and with None when that is
+    over."""
+
+    def face_seen(self, presented: Presented, *, claimed: bool) -> None:
+        """A live face of this holder was seen. `claimed`: it was compared with nobody else. Never waits."""
         ...
 
 
@@ -33,6 +40,9 @@ class FaceControl:
         self._judge, self._loop, self._doors = judge, loop, dict(doors)
         self._shown_ms: dict[tuple[str, str], int] = {}
         self._attacked_ms: dict[str, int] = {}
+        self.claim: Callable[[str, str, int], None] = _nobody  # (camera, holder, until): core sets it
+        for camera, (_, door) in self._doors.items():
+            door.face_wanted = partial(self._wanted, camera)
 
     @property
     def cameras(self) -> dict[str, str]:
@@ -49,7 +59,12 @@ class FaceControl:
         if now_ms - self._shown_ms.get(key, -AGAIN_AFTER_MS) < AGAIN_AFTER_MS:
             return
         self._shown_ms = {k: at for k, at in self._shown_ms.items() if now_ms - at < AGAIN_AFTER_MS} | {key: now_ms}
-        known[1].face_seen(Presented(CredentialKind.FACE, face.holder))
+        known[1].face_seen(Presented(CredentialKind.FACE, face.holder), claimed=face.claimed)
+
+    def _wanted(self, camera: str, holder: str | None) -> None:
+        """What the vision process is to compare with: this holder alone for a while, or everybody again."""
+        until_ms = 0 if holder is None else self._judge.clock.now_ms() + CLAIM_MS
+        self.claim(camera, holder or NOBODY, until_ms)
 
     def attack(self, attack: FaceAttack) -> None:
         """Recorded once a minute and portal; it says nothing of whom it looked like. Never waits."""
@@ -62,3 +77,7 @@ class FaceControl:
         self._attacked_ms[portal] = now_ms
         told = catalogue.FaceAttackSuspected(portal, attack.cause.replace("_", "-"))
         self._loop.submit(lambda: self._judge.fact(told))
+
+
+def _nobody(camera: str, holder: str, until_ms: int) -> None:
+    """No vision process is listening yet."""

@@ -23,6 +23,7 @@ from runtime.log import get
 Kept = dict[str, str | None]  # for the store, in the same commit as the event
 ReadPass = Callable[[str], tuple[Presented, Passes]]
 
+_FACE = frozenset({CredentialKind.FACE})
 log = get("control")
 
 
@@ -59,6 +60,7 @@ class Judge:
         self.site_key = site_key
         self.recorder = recorder
         self.read_pass = read_pass
+        self.face_alone = False  # core sets it
         self._rows = PresenceRows()
 
     @property
@@ -78,6 +80,7 @@ class Judge:
             passes=passes,
             held=conditions.held(portal),
             unseen_portals=conditions.unseen_portals,
+            face_alone=self.face_alone,
         )
 
     def _expected(self, portal: str) -> Presence:
@@ -100,6 +103,11 @@ class Judge:
         """Whether somebody asks from the inner side."""
         portal = self.policy.portals.get(request.portal)
         return portal is not None and portal.leaving(request.point)
+
+    def face_opens_alone(self, portal: str) -> bool:
+        """Whether a face needs nothing beside it there."""
+        described = self.policy.portals.get(portal)
+        return self.face_alone and described is not None and _FACE in described.accepts
 
     def open_to_all(self, request: AccessRequest) -> bool:
         """Whether whoever asks may pass, whatever they show: fire, a mode that frees the portal, or the way out."""

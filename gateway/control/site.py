@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Protocol
 
@@ -51,6 +51,7 @@ class Site:
         self._words: dict[str, int] = dict.fromkeys(portals, 0)  # how often an operator has spoken of each portal
         self._nudged = asyncio.Event()
         self.lockdown = False
+        self.on_mode: Callable[[], None] = lambda: None  # some portal's mode changed
 
     def restore(self, stored: Mapping[str, str]) -> None:
         """Take up what the last run left."""
@@ -231,3 +232,4 @@ class Site:
         if self._judge.conditions.mode(name) is not after:
             self._judge.conditions.set_mode(name, after)
             self._portals[name].mode_changed()
+            self.on_mode()

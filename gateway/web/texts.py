@@ -179,6 +179,7 @@ TEXTS: Texts = {
     "reason.no-rule": ("没有此处的通行权限", "No rule lets this holder through here"),
     "reason.outside-schedule": ("不在允许的时段内", "Outside the permitted hours"),
     "reason.pin-required": ("需要输入密码，但未输入", "A PIN was needed and not entered"),
+    "reason.second-factor-required": ("车牌已识别，还需另一种凭证", "The plate was read; show something else as well"),
     "reason.wrong-pin": ("密码错误", "Wrong PIN"),
     "reason.clock-uncertain": ("时钟未校准，限时权限暂停", "The clock is uncertain, so timed permissions wait"),
     "reason.unknown-portal": ("策略中没有此通道", "The policy does not know this portal"),

@@ -22,7 +22,9 @@ class Choice:
     key: str
     values: tuple[str, ...] = ()
     unit: str = ""
-    only: str = ""  # of the doors, those with a "camera" or a "fire" release
+    only: str = (
+        ""  # of the doors, those with a "camera", one for a "face", or a "fire" release; of people, a "face"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,13 @@ FAULTS: tuple[Fault, ...] = (
         "person",
         ("walk_up",),
         (Choice("who"), Choice("door", only="camera"), Choice("for_s", ("3", "10", "30"), "s")),
+    ),
+    Fault(
+        "face",
+        "person",
+        ("enrol_face", "show_photo", "show_screen"),
+        (Choice("who", only="face"), Choice("door", only="face"), Choice("for_s", ("5", "10"), "s")),
+        ("withdraw_face",),
     ),
     Fault("door", "open", ("force_door", "open_case", "leave"), (DOOR,), ("close_case",)),
     Fault("hold", "clock", ("hold_door",), (DOOR, Choice("for_s", ("5", "20", "60"), "s"))),
@@ -171,11 +180,17 @@ def _options(choice: Choice, scenario: Scenario) -> tuple[tuple[str, dict[str, s
     if choice.values:
         return tuple((value, None) for value in choice.values)
     if choice.key == "door":
-        wanted = {"": lambda _door: True, "camera": lambda door: door.camera, "fire": lambda door: door.fire != "none"}
+        wanted = {
+            "": lambda _door: True,
+            "camera": lambda door: door.camera or door.face_camera,
+            "face": lambda door: door.face_camera,
+            "fire": lambda door: door.fire != "none",
+        }
         doors = [door for door in scenario.door if wanted[choice.only](door)]
         return tuple((door.name, {"zh": door.label.zh, "en": door.label.en}) for door in doors)
     if choice.key == "who":
-        return tuple((one.id, {"zh": one.name.zh, "en": one.name.en}) for one in scenario.people)
+        people = [one for one in scenario.people if choice.only != "face" or one.face is not None]
+        return tuple((one.id, {"zh": one.name.zh, "en": one.name.en}) for one in people)
     if choice.key == "bus":
         return tuple((bus.name, None) for bus in scenario.bus)
     parts = ("core", "vision", "broker", "center") if scenario.camera else ("core", "broker", "center")
