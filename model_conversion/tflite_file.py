@@ -43,6 +43,11 @@ class _Weights(schema.BufferT):  # type: ignore[misc]
         return schema.BufferEnd(builder)
 
 
+def aligned(data: Array | None) -> Any:
+    """A buffer of a file, its data where the schema wants it."""
+    return _Weights(data)
+
+
 class _Writer:
     """Numbers the tensors, buffers and operator codes of one file."""
 

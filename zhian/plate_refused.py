@@ -11,10 +11,11 @@ from zoneinfo import ZoneInfo
 def lines(config_file: Path, camera: str | None, most: int) -> Iterator[str]:
     """The newest `most` rows, newest first. Raises ConfigError, VisionError."""
     from gateway import config as configuration
+    from gateway import refused_plates
     from gateway.vision import refused
 
     config = configuration.read(config_file)
-    rows = refused.read(configuration.refused_plates_file(config_file, config))
+    rows = refused_plates.read(configuration.refused_plates_file(config_file, config))
     shown = [row for row in reversed(rows) if camera in (None, row.camera)][:most]
     zone = ZoneInfo(config.site.timezone)
     for row in shown:

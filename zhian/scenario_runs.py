@@ -94,8 +94,10 @@ def _run_virtual(planned: Planned) -> Run:
 
 
 def nobody_named(scenario: Scenario, events: Sequence[Mapping[str, Any]]) -> expectations.Result:
-    """Judged in every run, asked for or not: an event holds no name, plate or picture."""
+    """Judged in every run, asked for or not: an event holds no name, plate, picture or template, nor, where faces take
+    part, the id of anybody who has one."""
     cast = [text for person in scenario.people for text in (person.name.zh, person.name.en, *person.plates)]
+    cast += [person.id for person in scenario.holder if person.face is not None]
     # Without the id: digits of a random epoch may look like a telephone's.
     told = [{key: value for key, value in event.items() if key != "id"} for event in events]
     found = [(str(event.get("type")), one) for event in told for one in privacy_scan.found_in(event, cast)]

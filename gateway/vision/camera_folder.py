@@ -25,11 +25,17 @@ log = get("camera")
 
 @dataclass(frozen=True, slots=True)
 class RawFrame:
-    """One file as it was found. `seen_ms` is the file's own time, Unix milliseconds."""
+    """One file as it was found. `seen_ms` is the file's own time, Unix milliseconds. `data`: bytes, or a bytearray that
+    `forget` can overwrite."""
 
     name: str
-    data: bytes
+    data: bytes | bytearray
     seen_ms: int
+
+    def forget(self) -> None:
+        """Overwrite the picture's bytes, where they can be."""
+        if isinstance(self.data, bytearray):
+            self.data[:] = bytes(len(self.data))
 
 
 class FolderCamera:
@@ -94,12 +100,12 @@ class FolderCamera:
             self._refuse(name, "too old" if age_s > MAX_AGE_S else "too large")
             return 0
         try:
-            data = (self._folder / name).read_bytes()
+            data = _read(self._folder / name, status.st_size)
         except OSError:  # deleted between listing and reading: the producer is ahead
             self.dropped += 1
             return 1
         while len(self._queue) >= DEPTH:
-            self._queue.popleft()
+            self._queue.popleft().forget()
             self.dropped += 1
         self._queue.append(RawFrame(name, data, status.st_mtime_ns // 1_000_000))
         return 1
@@ -108,3 +114,12 @@ class FolderCamera:
         self.refused += 1
         if self.refused & (self.refused - 1) == 0:  # 1st, 2nd, 4th, 8th ...: never a flood
             log.warning("picture skipped", camera=self.name, file=name, why=why, skipped=self.refused)
+
+
+def _read(path: Path, size: int) -> bytearray:
+    """A whole file into one buffer of ours and no other. Raises OSError."""
+    data = bytearray(size)
+    with path.open("rb", buffering=0) as file:
+        read = file.readinto(data)
+    del data[read:]  # shorter than it was a moment ago
+    return data

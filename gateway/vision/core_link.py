@@ -35,7 +35,10 @@ class CoreLink:
         sha256: str,
         now_ms: Callable[[], int],
         heard: Callable[[bytes], None] | None = None,
+        face_sha256: str = "",
     ) -> None:
+        """`face_sha256`: of the model whose references core is asked for; "" asks for none."""
+        self._face_sha256 = face_sha256
         self._path, self._model, self._sha256, self._now_ms = socket_path, model, sha256, now_ms
         self._heard = heard
         self._waiting: deque[Told] = deque()
@@ -73,7 +76,8 @@ class CoreLink:
             await asyncio.sleep(RETRY_S)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await self._write(writer, {"kind": "hello", "model": self._model, "sha256": self._sha256})
+        hello = {"kind": "hello", "model": self._model, "sha256": self._sha256, "face_sha256": self._face_sha256}
+        await self._write(writer, hello)
         hearing = asyncio.create_task(self._hear(reader))
         try:
             while not hearing.done():

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from gateway.vision.detect import Looks
 from gateway.vision.motion import MotionGate
 from gateway.vision.picture import Picture
-from gateway.vision.reader import PlateReader
+from gateway.vision.reader import PlateFound, PlateReader
 from gateway.vision.track import Sighting
 from gateway.vision.visit import Seen, Unread, Visits
 
@@ -18,13 +18,14 @@ MAX_INVOKES = 9  # of a frame: the whole, two regions, three closer looks, three
 
 @dataclass(slots=True)
 class Lane:
-    """One camera's. Not for use from two threads at once."""
+    """One camera's. Not for use from two threads at once. found: what the newest picture that was looked at showed."""
 
     plates: PlateReader
     visits: Visits
     gate: MotionGate = field(default_factory=MotionGate)
     looked: int = 0
     skipped: int = 0
+    found: list[PlateFound] = field(default_factory=list)
     _looked_ms: int | None = None
     _since_whole: int = 0
 
@@ -41,9 +42,9 @@ class Lane:
         if whole:
             self._since_whole = 0
         looks = Looks(whole=whole, regions=(regions or ()) if whole else (), known=known)
-        found = self.plates.find(picture, looks)
+        self.found = self.plates.find(picture, looks)
         self.looked, self._looked_ms = self.looked + 1, now_ms
-        return self.visits.frame(now_ms, [Sighting(one.reading, one.corners) for one in found])
+        return self.visits.frame(now_ms, [Sighting(one.reading, one.corners) for one in self.found])
 
     def quiet(self, now_ms: int) -> list[Seen]:
         """No picture came for a while."""

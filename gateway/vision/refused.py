@@ -1,6 +1,7 @@
 """Visits that came to nothing, kept on the site for whoever asks why a car was not let in. Bounded in rows and time.
 
-One JSON object a line, mode 0600, in the site's data folder; it never leaves the site, and no picture is in it.
+One JSON object a line (`gateway.refused_plates`), mode 0600, in the site's data folder; it never leaves the site, and no
+picture is in it.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from pathlib import Path
 import msgspec
 
 from gateway.errors import VisionError
+from gateway.refused_plates import Row, read
 from gateway.vision.grammar import Refusal, sentence
 from gateway.vision.visit import Unread
 
 FILE = "refused-plates.jsonl"
-MAX_BYTES = 4 << 20  # some 16 000 rows; the configuration allows fewer
 DAY_MS = 86_400_000
 _WORDS = {
     "weak": "it could be a number, but the frames were not sure enough of it (vision.min_score)",
@@ -27,44 +28,9 @@ _WORDS = {
 }
 
 
-class Row(msgspec.Struct, frozen=True):
-    """One visit. `text` is the best that was seen, right or wrong."""
-
-    at_ms: int
-    camera: str
-    why: str
-    text: str
-    kind: str
-    score: float
-    frames: int
-
-
-_rows = msgspec.json.Decoder(Row)
-
-
 def words(why: str) -> str:
     """A reason as a sentence."""
     return _WORDS[why] if why in _WORDS else sentence(Refusal(why)) if why in set(Refusal) else why
-
-
-def read(path: Path) -> list[Row]:
-    """Every row, oldest first; lines that a power cut tore are passed over. Raises VisionError where it cannot be
-    read; a file that is not there has no rows."""
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise VisionError(f"{path}: larger than {MAX_BYTES} bytes, which this program does not write; remove it")
-        lines = path.read_bytes().splitlines()
-    except FileNotFoundError:
-        return []
-    except OSError as e:
-        raise VisionError(f"{path}: cannot be read ({e.strerror}); check who owns it") from e
-    rows = []
-    for line in lines:
-        try:
-            rows.append(_rows.decode(line))
-        except (msgspec.MsgspecError, UnicodeDecodeError):
-            continue
-    return rows
 
 
 @dataclass(slots=True)

@@ -45,13 +45,14 @@ class Seen:
 @dataclass(frozen=True, slots=True)
 class Unread:
     """A visit that came to nothing. why: a `grammar.Refusal`, or weak (score), torn (the frames do not agree),
-    too-few-frames, or behind (another plate was nearer until the car was gone)."""
+    too-few-frames, or behind (another plate was nearer until the car was gone). seen_ms: when it was there last."""
 
     text: str
     kind: str
     score: float
     frames: int
     why: str
+    seen_ms: int = 0
 
 
 @dataclass(slots=True)
@@ -198,8 +199,8 @@ def _unread(track: Track) -> Unread | None:
     if track.votes:
         text, votes = max(track.votes.items(), key=lambda item: item[1].total)
         why = "behind" if track.agreed_ms is not None else "torn" if len(track.votes) > 1 else "too-few-frames"
-        return Unread(text, votes.kind, votes.best, track.frames, why)
+        return Unread(text, votes.kind, votes.best, track.frames, why, track.seen_ms)
     if not track.refused:
         return None
     best = max(track.refused, key=lambda reading: reading.score)
-    return Unread(best.text, best.kind, best.score, track.frames, str(best.refused or "weak"))
+    return Unread(best.text, best.kind, best.score, track.frames, str(best.refused or "weak"), track.seen_ms)

@@ -11,7 +11,7 @@ from gateway.access.policy import Credential, Holder, PortalPolicy, Rule, compil
 from gateway.access.schedule import ALWAYS
 from gateway.access.tokens import pin_digest
 from gateway.control.door import DoorControl, DoorSettings
-from gateway.control.faces import FaceControl
+from gateway.control.faces import CLAIM_MS, NOBODY, FaceControl
 from gateway.control.job_loop import JobLoop
 from gateway.model import CardRead, CredentialKind, FaceAttack, FaceSeen, KeysEntered
 from gateway.portal.door import DoorTimes
@@ -163,3 +163,35 @@ async def test_an_attack_is_one_event_about_the_portal(at_door, settle):
     before.faces.attack(FaceAttack("lobby-camera", "flat_surface", before.site.clock.now_ms()))
     await settle()
     assert len(before.site.recorded) == 2
+
+
+async def test_a_card_that_needs_a_face_asks_for_that_one_face_and_takes_it_back(at_door, settle):
+    before, said = at_door({FACE, CARD}, {CARD, PIN}), []
+    before.faces.claim = lambda *told: said.append(told)
+    before.door.observe(CARD_1)
+    await settle()
+    now_ms = before.site.clock.now_ms()
+    assert said == [("lobby-camera", "lin", now_ms + CLAIM_MS)]
+    before.see(claimed=True)
+    await settle()
+    assert [type(d) for d in before.decisions()] == [AccessGranted]
+    assert said[1:] == [("lobby-camera", NOBODY, 0)]
+
+
+async def test_a_card_whose_face_never_comes_asks_no_longer_than_the_door_waits(at_door, settle):
+    before, said = at_door({FACE, CARD}, {CARD, PIN}), []
+    before.faces.claim = lambda *told: said.append(told)
+    before.door.observe(CARD_1)
+    await settle()
+    before.site.clock.ms += 16_000
+    before.door.loop.nudge()
+    await settle()
+    assert said[1:] == [("lobby-camera", NOBODY, 0)]
+    assert [type(d) for d in before.decisions()] == [AccessDenied]
+
+
+async def test_a_face_compared_with_one_holder_only_never_opens_alone(at_door, settle):
+    before = at_door({FACE}, {FACE, CARD}, {CARD, PIN})
+    before.see(claimed=True)  # the card that it was claimed with has been forgotten meanwhile
+    await settle()
+    assert before.site.happened == []

@@ -1,0 +1,110 @@
+"""What the vision process tells core about faces, and what core tells it: the lines of the socket. Pure.
+
+A face that matches nobody has no line. Nothing here is written to a disk or a log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import msgspec
+import numpy as np
+from msgspec import Meta, Struct
+
+from gateway.vision.faces.gallery import MAX_REFERENCES, Gallery
+
+MAX_LINE_BYTES = 128 << 20  # MAX_REFERENCES of 512 numbers, in base64
+MAX_NUMBERS = 4096
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,32}(?!\n)$")]
+Holder = Annotated[str, Meta(min_length=1, max_length=128)]
+
+
+@dataclass(frozen=True, slots=True)
+class FaceSeen:
+    """A holder was recognised at a camera. claimed: compared only with the one holder whose card was shown (1:1)."""
+
+    camera: str
+    holder: str
+    similarity: float
+    margin: float
+    claimed: bool
+    bona_fide: bool
+    pad_reasons: tuple[str, ...]
+    observed_ms: int
+    model: str
+    model_sha256: str
+
+    def line(self) -> dict[str, object]:
+        return {
+            "kind": "face",
+            "camera": self.camera,
+            "holder": self.holder,
+            "similarity": round(self.similarity, 4),
+            "margin": round(self.margin, 4),
+            "claimed": self.claimed,
+            "bona_fide": self.bona_fide,
+            "pad_reasons": list(self.pad_reasons),
+            "observed_ms": self.observed_ms,
+            "model": self.model,
+            "model_sha256": self.model_sha256,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class FaceAttack:
+    """Somebody seems to show a picture. About the portal only: whose picture it was is not said."""
+
+    camera: str
+    cause: str
+    observed_ms: int
+
+    def line(self) -> dict[str, object]:
+        return {"kind": "face_attack", "camera": self.camera, "cause": self.cause, "observed_ms": self.observed_ms}
+
+
+class Reference(Struct, frozen=True):
+    """One reference of one holder: float32, little-endian, in base64."""
+
+    holder: Holder
+    reference: Annotated[bytes, Meta(min_length=64, max_length=4 * MAX_NUMBERS)]
+
+
+class GalleryLine(Struct, frozen=True, tag_field="kind", tag="gallery"):
+    """Everybody who may be recognised here, all at once; replaces what was known. An empty one ends recognition."""
+
+    version: Annotated[int, Meta(ge=0)]
+    references: Annotated[list[Reference], Meta(max_length=MAX_REFERENCES)]
+    model_sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}(?!\n)$")] | None = None  # that made the references
+
+
+class ClaimLine(Struct, frozen=True, tag_field="kind", tag="claim"):
+    """A card of this holder was shown where the camera looks: compare with this holder alone until then."""
+
+    camera: Name
+    holder: Holder
+    until_ms: Annotated[int, Meta(ge=0, le=1 << 53)]
+
+
+_decode = msgspec.json.Decoder(GalleryLine | ClaimLine).decode
+
+
+def parse(line: bytes) -> GalleryLine | ClaimLine:
+    """One line of core's. Raises ValueError, whose text holds nothing of the line's references."""
+    try:
+        return _decode(line)
+    except (msgspec.DecodeError, msgspec.ValidationError) as e:
+        raise ValueError(f"core's line cannot be used ({type(e).__name__})") from None
+
+
+def gallery_of(line: GalleryLine, length: int) -> Gallery:
+    """The gallery of references of `length` numbers. Raises ValueError."""
+    return Gallery.of(line.version, _references(line.references, length))
+
+
+def _references(found: Sequence[Reference], length: int):  # type: ignore[no-untyped-def]
+    for one in found:
+        if len(one.reference) != 4 * length:
+            raise ValueError(f"a reference has {len(one.reference) // 4} numbers, expected {length}; enrol again")
+        yield one.holder, np.frombuffer(one.reference, "<f4")

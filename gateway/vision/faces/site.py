@@ -1,0 +1,78 @@
+"""Faces at this site: models, thresholds and error rates as gateway.toml asks for them; off where they are not here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.errors import VisionError
+from gateway.vision.faces import reader as readers
+from gateway.vision.faces import threshold
+from gateway.vision.faces.own_model import own_thresholds
+from gateway.vision.faces.presentation import Judge, judge
+from gateway.vision.faces.reader import FaceReader
+from gateway.vision.faces.watch import Camera, Enrolled, FaceWatch, Told
+from runtime.log import get
+
+log = get("faces")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What gateway.toml asks for. own: TOML of the operator's embedding model."""
+
+    own: Path | None
+    fpir: float
+    fmr: float
+    agreeing_frames: int
+    threads: int
+    is_real_site: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FacesOfSite:
+    """What every face camera of this process shares."""
+
+    reader: FaceReader
+    enrolled: Enrolled
+    judge: Judge
+    agreeing_frames: int
+
+    def watch(self, camera: Camera, send: Callable[[Told], None], inference: ThreadPoolExecutor) -> FaceWatch:
+        """One camera's watch."""
+        return FaceWatch(
+            camera, self.reader, self.enrolled, self.judge, send, inference, agreeing_frames=self.agreeing_frames
+        )
+
+    def listener(self, inference: ThreadPoolExecutor) -> Callable[[bytes], None]:
+        """Takes core's lines to the inferring thread, which alone touches the gallery."""
+
+        def heard(line: bytes) -> None:
+            asyncio.get_running_loop().run_in_executor(inference, self.enrolled.hear, line)
+
+        return heard
+
+
+def open_faces(asked: Asked, now_ms: Callable[[], int]) -> FacesOfSite | None:
+    """Load what is asked for. On a simulated site without the weights faces are off, which is said once.
+
+    Raises VisionError on a real site where the models are missing or not accepted; ConfigError for a bad TOML.
+    """
+    try:
+        reader = readers.load(own=asked.own, threads=asked.threads, must_be_accepted=asked.is_real_site)
+        sha256 = reader.embedder.sha256
+        if asked.own is not None:
+            table = own_thresholds(asked.own)
+        else:
+            table = threshold.read_thresholds(threshold.SHIPPED, sha256)
+    except VisionError as e:
+        if asked.is_real_site:
+            raise
+        log.warning("faces are off", why=str(e))
+        return None
+    length = next(iter(reader.embedder.net.output_shapes.values()))[-1]
+    enrolled = Enrolled(table, asked.fpir, asked.fmr, length, sha256, now_ms)
+    return FacesOfSite(reader, enrolled, judge, asked.agreeing_frames)

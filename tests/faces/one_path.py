@@ -1,0 +1,167 @@
+"""The whole path with its real processes: nodes, core, vision, drawn heads before a door's camera. `make scenarios` runs it.
+
+Two minutes of real time, so not among the tests of every day; tests/faces/test_both_ends.py is there instead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+import tomllib
+from pathlib import Path
+
+import msgspec
+import pytest
+import tomli_w
+
+from gateway.operations.client import OperationsClient
+from gateway.store.reading import JournalReading
+from gateway.vision.pad.statement import statement
+from sim import scenario as scenarios
+from sim.timeline import RealClock
+from sim.world import World
+from zhian import community, drawn_faces, site_files
+from zhian.community import Community
+from zhian.site_files import Ports
+from zhian.supervisor import Command
+
+FILE = next(path for path in scenarios.listed() if path.stem == "face-and-card")
+ACCEPTS = [["face"], ["card", "face"], ["card", "pin"]]
+SEEN_S = 40.0  # a busy machine draws and reads slowly
+NOTHING_S = 6.0  # of standing there, after which nothing must have come of it
+
+
+class Site:
+    """One simulated site without broker and center; its world is this process."""
+
+    def __init__(self, folder: Path) -> None:
+        loaded = scenarios.load(FILE)
+        policy = {"portal": [{"name": "lobby", "accepts": ACCEPTS}]}
+        self.scenario = msgspec.structs.replace(loaded, step=(), expect=(), policy=policy)
+        self.files = site_files.write(self.scenario, FILE, folder, Ports(*(community.free_port() for _ in range(5))))
+        self.configure(uplink={"mode": "none"})
+        self.world = World(self.scenario, folder, RealClock())
+        self.community = Community(self.files, lambda text: None, None)
+        self.commands = {one.name: one for one in self.community.commands(loop=False)}
+        self.client = OperationsClient(folder / "run" / "operations.sock")
+        self.stop = asyncio.Event()
+
+    def configure(self, **tables) -> None:
+        told = tomllib.loads(self.files.gateway_toml.read_text("utf-8")) | tables
+        self.files.gateway_toml.write_text(tomli_w.dumps(told), "utf-8")
+
+    async def start(self, *names: str) -> None:
+        for name in names:
+            command: Command = self.commands[name]
+            await self.community.supervisor.start(command)
+
+    async def restart(self) -> None:
+        await self.community.supervisor.stop("vision", "core")
+        await self.start("core", "vision")
+
+    async def enrol(self, who="lin-lan") -> None:
+        asked = await asyncio.to_thread(drawn_faces.enrolment, self.files.folder, who, "lobby", "test")
+        await self.client.enrol_face(asked)
+
+    async def do(self, do: str, **more) -> None:
+        await self.world.perform({"do": do, "door": "lobby", **more})
+
+    def types(self) -> list[str]:
+        """Of every event about people so far, oldest first."""
+        reading = JournalReading(self.files.gateway_database, see_duress=True)
+        try:
+            found = [row.type for row in reading.newest(limit=500)][::-1]
+        finally:
+            reading.close()
+        return [t for t in found if t.split(".")[1] in ("access", "face")]
+
+    async def until(self, condition, what: str, within_s: float = SEEN_S) -> float:
+        began = time.monotonic()
+        while not condition():
+            assert time.monotonic() - began < within_s, f"{what}; so far {self.types()}"
+            await asyncio.sleep(0.05)  # other processes act
+        return time.monotonic() - began
+
+    async def stands(self, who: str, for_s: float) -> None:
+        """Until they have gone again."""
+        before = self._left()
+        await self.do("walk_up", who=who, for_s=for_s)
+        await self.until(lambda: self._left() > before, f"{who} went")
+
+    def _left(self) -> int:
+        path = self.files.folder / "world.jsonl"
+        return path.read_text("utf-8").count('"person.left"')
+
+    def granted(self) -> int:
+        return self.types().count("zhian.access.granted")
+
+    def heard(self, what: str) -> bool:
+        """In the log of the vision process."""
+        return what in (self.files.log / "vision.log").read_text("utf-8")
+
+
+@pytest.fixture
+async def site(tmp_path):
+    if why := drawn_faces.missing(scenarios.load(FILE)):
+        pytest.skip(why)
+    site = Site(tmp_path)
+    running = asyncio.create_task(site.world.run(site.stop))
+    await site.world.started.wait()
+    try:
+        await site.start("core", "vision")
+        await site.until(lambda: not site.world._not_up(), "the node is up")
+        yield site
+    finally:
+        await site.community.supervisor.stop()
+        site.stop.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+
+
+@pytest.mark.timeout(300)
+async def test_face_and_card_then_withdrawal(site):
+    await site.enrol()
+    await site.until(lambda: site.heard("holders=1"), "vision has the gallery")
+
+    await site.stands("stranger", 4)
+    await site.stands("lin-lan", 5)  # face alone is off: nobody has accepted the statement
+    assert site.types() == ["zhian.face.enrolled"]
+
+    await site.do("walk_up", who="lin-lan", for_s=10)
+    await site.do("present_card", who="lin-lan")
+    await site.until(lambda: site.granted() == 1 and site.world.doors["lobby"].released, "face and card open")
+
+    await site.client.withdraw_face("lin-lan", "test")
+    assert site.types()[-1] == "zhian.face.erased"
+    await site.stands("lin-lan", 4)
+    await site.do("walk_up", who="lin-lan", for_s=NOTHING_S)
+    await site.do("present_card", who="lin-lan")
+    await asyncio.sleep(NOTHING_S)  # that nothing comes of it can only be waited for
+    assert site.granted() == 1
+
+
+@pytest.mark.timeout(300)
+async def test_face_alone_once_the_statement_is_accepted(site):
+    site.configure(faces={"accepted_statement": statement().version})
+    await site.restart()
+    await site.enrol()
+    await site.until(lambda: site.heard("holders=1"), "vision has the gallery")
+    await site.stands("stranger", 4)
+    assert site.granted() == 0
+    await site.do("walk_up", who="lin-lan", for_s=10)
+    await site.until(lambda: site.granted() == 1 and site.world.doors["lobby"].released, "the face opens")
+
+
+@pytest.mark.timeout(300)
+async def test_a_vision_process_that_is_killed_delays_no_door(site):
+    await site.enrol()
+    await site.until(lambda: site.heard("holders=1"), "vision has the gallery")
+    await site.do("walk_up", who="lin-lan", for_s=8)
+    await asyncio.sleep(1)  # somebody stands there
+    await site.community.supervisor.cut("vision")
+    await site.do("present_card", who="lin-lan")
+    await site.do("enter_pin", who="lin-lan")
+    await site.until(lambda: site.world.doors["lobby"].released, "card and PIN open", within_s=5)
+    site.community.supervisor.restore("vision")
+    await site.until(lambda: (site.files.log / "vision.log").read_text("utf-8").count("holders=1") == 2, "it is back")
