@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from gateway.errors import VisionError
-from gateway.vision.grammar import DIGITS, LETTERS, PROVINCES
+from gateway.vision.grammar import DIGITS, FORM_OF, LETTERS, MARKS, PROVINCES
 from gateway.vision.models import MANIFEST, WEIGHTS, Model, entries, read_checked, verified
 from gateway.vision.reader import DETECTOR, READER, PlateReader
 from gateway.vision.runtime import Net
@@ -19,7 +19,8 @@ def test_every_listed_model_is_verified_clear_and_small():
         assert len(read_checked(entry)) == entry.bytes <= 1_500_000
         assert entry.licence_clear
         assert entry.licence == "Apache-2.0"
-    assert sorted(listed[READER].characters) == sorted(PROVINCES + DIGITS + LETTERS)
+    assert set(listed[READER].characters) == {*PROVINCES, *DIGITS, *LETTERS, *MARKS}
+    assert set(listed[READER].kinds) == set(FORM_OF)
 
 
 def test_nothing_else_lies_among_the_weights():
