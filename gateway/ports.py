@@ -79,6 +79,10 @@ class Outbox(Protocol):
         """
         ...
 
+    def offer_early_again(self) -> None:
+        """The center has forgotten what it had: what left early is offered again as soon as it asks for old numbers."""
+        ...
+
     async def acknowledge_early(self, epoch: str, upto: int) -> None:
         """The center has stored these numbers of a memory epoch."""
         ...

@@ -101,6 +101,7 @@ class Uplink:
         self._recorded: set[str] = set()
         self._report_due_ms: int | None = None
         self._report_wait_ms = _REPORT_AGAIN_MS
+        self._told_upto = -1  # stored_upto of the answer before: a lower one says that the center has lost its store
         self._reported_at = -1  # stored_upto when numbers were last reported lost
         self._epoch_due_ms = 0
         self._read_due_ms = 0
@@ -158,6 +159,7 @@ class Uplink:
         if outbox.epoch != self._epoch:  # the store was set aside as damaged, or opened late
             self._epoch = outbox.epoch
             self._alarms.new_epoch()
+            self._told_upto = -1
         acked_upto = max(outbox.acked_upto, outbox.first_seq - 1)
         return SendWindow(acked_upto, outbox.last_seq, self._settings.batch_events, self._resend_after_ms)
 
@@ -307,6 +309,9 @@ class Uplink:
             await self._never_made_here()
             return
         window.acknowledged(ack)
+        if ack.stored_upto < self._told_upto:
+            self._outbox.offer_early_again()
+        self._told_upto = ack.stored_upto
         if ack.stored_upto > self._outbox.acked_upto:
             await self._outbox.acknowledge(ack.stored_upto)
         if lost := window.asked_in_vain(ack):

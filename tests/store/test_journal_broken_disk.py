@@ -187,6 +187,10 @@ async def test_a_center_that_has_lost_its_store_gets_early_alarms_again(tmp_path
     await journal.acknowledge_early(epoch, 3)
     await journal.read(1, 10, 10)
     assert journal.early() == [], "once for each time the center forgets"
+    journal.offer_early_again()  # it has forgotten again before it had everything
+    await journal.read(1, 10, 10)
+    assert journal.early() == [(epoch, list(before))]
+    await journal.acknowledge_early(epoch, 3)
     await journal.acknowledge(journal.last_seq)
     await journal.read(1, 10, 10)
     assert journal.early() == [(epoch, list(before))]

@@ -162,6 +162,9 @@ class MemoryOutbox:
     def early(self) -> Sequence[tuple[str, Sequence[Event]]]:
         return self.early_alarms
 
+    def offer_early_again(self) -> None:
+        """Nothing that was acknowledged is kept here."""
+
     async def acknowledge_early(self, epoch: str, upto: int) -> None:
         left = [(one, [event for event in kept if event.seq > upto]) for one, kept in self.early_alarms if one == epoch]
         self.early_alarms = [(one, kept) for one, kept in left if kept]

@@ -18,6 +18,7 @@ from gateway.store import opening
 from gateway.store.capacity import JournalLimits
 from gateway.store.early_alarms import EarlyAlarms
 from gateway.store.journal import Journal
+from gateway.store.journal_rows import encode
 
 MEMORY = "0123456789abcdef"
 
@@ -137,6 +138,32 @@ async def test_alarms_of_a_gateway_without_any_disk_are_acknowledged(district: D
     assert district.stored() == 2
 
 
+async def test_a_center_that_loses_its_store_twice_before_it_caught_up_gets_early_alarms_twice(
+    district: District,
+) -> None:
+    """They have no number in the journal that it could ask for, or that could be reported lost."""
+    file = district.folder / "gateway.sqlite"
+    async with journal_of(file) as journal:
+        await journal.record(closed(*range(1, 6)))
+    with contextlib.closing(sqlite3.connect(file)) as disk:  # as a broken disk left it, that has healed
+        row = (MEMORY, 1, 5, 1, "zhian.portal.forced", "lobby", encode(PortalForced("lobby")), 5, 1)
+        names = "epoch, seq, time_ms, clock_certain, type, portal, data, severity, acked"
+        disk.execute(f"INSERT INTO early ({names}, before_seq) VALUES ({'?, ' * 9}1)", row)
+        disk.commit()
+    async with (
+        district.process("broker", "run"),
+        journal_of(file) as journal,
+        running(uplink(district, journal).run()),
+    ):
+        async with district.ingesting():
+            await until(lambda: journal.acked_upto == 5, "everything is acknowledged")
+        for time in ("first", "second"):
+            for gone in district.database.parent.glob(f"{district.database.name}*"):
+                gone.unlink()
+            async with district.ingesting():
+                await until(lambda: district.stored() == 6, f"the early alarm is there after the {time} loss")
+
+
 class FloodOutbox(MemoryOutbox):
     """Early alarms, bounded and acknowledged as the journal does it."""
 
@@ -147,6 +174,9 @@ class FloodOutbox(MemoryOutbox):
 
     def early(self):  # type: ignore[no-untyped-def]
         return self._kept.take((), ())
+
+    def offer_early_again(self):  # type: ignore[no-untyped-def]
+        return None
 
     async def acknowledge_early(self, epoch: str, upto: int) -> None:
         self._kept.acknowledge(epoch, upto)
