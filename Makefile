@@ -2,7 +2,7 @@
 # ARGS="..." is handed on by demo, test and bench; PYTHON=/path/to/python3.11 chooses the interpreter of .venv.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help venv models demo test check scenarios bench chaos accuracy mutation fuzz firmware lock clean dev-venv test-packages
+.PHONY: help venv models demo test check scenarios bench chaos accuracy fallback mutation fuzz firmware lock clean dev-venv test-packages
 export PYTHON ZHIAN_TEST_PACKAGES
 BIN := .venv/bin
 
@@ -31,6 +31,7 @@ check: dev-venv ## lint, formatting, types, import contracts, firmware, docs in 
 scenarios: dev-venv ## play every scenario (ARGS="--seeds 5" for more); a report and a table in build/scenarios
 	@mkdir -p build/scenarios
 	@$(BIN)/zhian sim run all --jobs 2 --report build/scenarios/report.html --table build/scenarios/table.md $(ARGS)
+	@$(BIN)/python -m pytest -q tests/faces/one_path.py
 
 bench: venv ## measure this machine against the budgets
 	@$(BIN)/zhian models verify >/dev/null
@@ -47,6 +48,9 @@ accuracy: dev-venv ## measure the plate readers and, on labelled pictures (ARGS=
 	@$(BIN)/python -m training.accuracy $(ARGS)
 	@$(BIN)/python -m training.face_accuracy $(ARGS)
 	@$(BIN)/python -m training.pad_measure $(PAD_ARGS)
+
+fallback: dev-venv ## read the same pictures with LiteRT and with tflite-runtime, and compare (needs Python 3.11)
+	@setup/fallback_runtime.sh
 
 mutation: dev-venv ## change the pure rooms in every small way and count what their tests notice
 	@$(BIN)/python setup/mutation.py $(ARGS)

@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from time import monotonic
 from types import FrameType
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,9 +29,12 @@ from center.contract.errors import ContractError
 from center.contract.frame import FrameDecoder
 from center.contract.topics import Kind
 from center.errors import CenterError
+from runtime.mqtt import REFUSED_FOR_S
 
 _REMEMBERED = 100_000  # identities, to leave out copies: delivery is at least once
 _KEEPALIVE_S = 30
+# CONNACK codes that may pass; the first one also says that the broker could not look at the password in time.
+_MAY_PASS = ("Not authorized", "Server unavailable")
 # Alarms also come first, and by themselves where a gateway's disk does not take them: only there can those be heard.
 _TOPICS = tuple(topics.every_gateway(kind) for kind in (Kind.EVENT, Kind.ALARM))
 
@@ -181,11 +185,19 @@ def _client(access: SubscriberAccess, printer: _Printer, stop: Callable[[str], N
                 f"{certificate_file}: cannot be used ({e}); give PEM files that fit together"
             ) from None
 
+    refused_s: list[float] = []  # since when nothing but refusals came
+
     def connected(_: Any, __: Any, ___: Any, reason: ReasonCode, ____: Any) -> None:
-        if reason.is_failure:
-            stop(f"the broker at {access.host}:{access.port} refused {access.username!r} ({reason})")
-        else:
+        if not reason.is_failure:
+            refused_s.clear()
             client.subscribe([(one, 1) for one in _TOPICS])
+            return
+        why = f"the broker at {access.host}:{access.port} refused {access.username!r} ({reason}), or was not ready"
+        refused_s[:] = refused_s or [monotonic()]
+        if str(reason) not in _MAY_PASS or monotonic() >= refused_s[0] + REFUSED_FOR_S:
+            stop(f"{why}; check its password or certificate against the users file")
+        else:
+            print(f"zhian: {why}; trying again", file=sys.stderr)  # noqa: T201
 
     def subscribed(_: Any, __: Any, ___: int, reasons: list[ReasonCode], ____: Any) -> None:
         if any(reason.is_failure for reason in reasons):

@@ -217,10 +217,10 @@ class Faces(Table):
 
 
 class Vision(Table):
-    """The worker process that reads pictures. `reader = "published"` needs `zhian models fetch` and, on a real site,
-    `zhian models accept` of both published models."""
+    """The worker process that reads pictures. `reader = "published"` and `"vote"` need `zhian models fetch` and, on a real
+    site, `zhian models accept` of both published models."""
 
-    reader: Literal["own", "published"] = "own"
+    reader: Literal["own", "published", "vote"] = "own"
     threads: Annotated[int, Meta(ge=1, le=4)] = 1
     min_score: Annotated[float, Meta(ge=0, le=1)] = 0.6
     agreeing_frames: Annotated[int, Meta(ge=1, le=10)] = 2

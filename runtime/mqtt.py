@@ -29,7 +29,10 @@ _TCP_TIMEOUT_S = 5.0
 _MISC_INTERVAL_S = 1.0
 _PACKETS_AT_ONCE = 64  # then the loop's other work has its turn
 DEFAULT_IN_FLIGHT = 200
-_FOR_GOOD = ("Not authorized", "Bad user name or password", "Client identifier not valid")
+_REFUSED = ("Not authorized", "Bad user name or password", "Client identifier not valid")
+# Our own broker says the same of a wrong password and of its being busy or not quite started: who is refused for so
+# long, and never let in between, is meant.
+REFUSED_FOR_S = 300.0
 
 
 class MqttError(UserError):
@@ -37,7 +40,7 @@ class MqttError(UserError):
 
 
 class NotLetInError(MqttError):
-    """The broker refuses this user or its certificate: trying again soon is pointless."""
+    """The broker refuses this user or its certificate, or could not look in time: after REFUSED_FOR_S it is meant."""
 
 
 class NotSubscribedError(MqttError):
@@ -232,9 +235,12 @@ class Connection:
             )
 
     def _not_let_in(self, reason: ReasonCode, where: str) -> None:
-        kind = NotLetInError if str(reason) in _FOR_GOOD else MqttError
+        kind = NotLetInError if str(reason) in _REFUSED else MqttError
         check = "its certificate" if self._access.tls else "username and password"
-        raise kind(f"the broker at {where} refused {self._who()} ({reason}); check {check} against the users file")
+        raise kind(
+            f"the broker at {where} refused {self._who()} ({reason}), or was not ready; check {check} against the users"
+            " file if it goes on"
+        )
 
     def _who(self) -> str:
         return "this certificate" if self._access.tls else repr(self._access.username)

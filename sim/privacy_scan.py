@@ -17,6 +17,7 @@ _IDENTITY_CARD = re.compile(r"(?<!\d)[1-9]\d{5}(19|20)\d{2}(0[1-9]|1[0-2])([0-2]
 _RANDOM = re.compile(r"[0-9a-f]{16}(-\d{1,16})?")
 # JPEG, PNG, GIF and WebP as base64 begins with them, and data URLs.
 _PICTURE = re.compile(r"data:image/|/9j/4|iVBORw0KGgo|R0lGOD|UklGR")
+_MIN_TEMPLATE = 16  # numbers; the shortest known embedding has 64
 _MAX_TEXT = 64  # the longest honest value is 48 characters; a template or picture is longer
 
 
@@ -45,6 +46,13 @@ def _values(value: Any, where: str) -> Iterator[tuple[str, Any]]:
             yield from _values(inner, f"{where}[{i}]")
     else:
         yield where, value
+    if _is_template(value):
+        yield where, memoryview(bytes(4 * len(value)))
+
+
+def _is_template(value: Any) -> bool:
+    """A row of numbers as long as an embedding or a landmark mesh has them: no event has such a thing."""
+    return isinstance(value, (list, tuple)) and len(value) >= _MIN_TEMPLATE and all(type(v) is float for v in value)
 
 
 def _look(where: str, value: Any, people: list[str]) -> Iterator[Found]:

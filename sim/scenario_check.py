@@ -174,7 +174,7 @@ class Check:
                 self._face(key, step, people[str(step.who)])
             if step.plate is not UNSET:
                 self.refers(f"{key}.plate", step.plate, [p for person in people.values() for p in person.plates])
-            if step.do == "present_card" and step.who is not UNSET:
+            if step.do in ("present_card", "revoke_card") and step.who is not UNSET:
                 self._card(key, step, people[step.who])
             if step.do == "enter_pin" and step.pin is UNSET and step.who is not UNSET:
                 person = people[step.who]
@@ -198,6 +198,8 @@ class Check:
             self.fail(f"{key}.who", f"{person.id!r} has no card; give them one or choose somebody else")
         if step.card is not UNSET:
             self.refers(f"{key}.card", step.card, cards)
+        if step.do == "revoke_card" and not isinstance(person, Holder):
+            self.fail(f"{key}.who", f"{person.id!r} is no holder; only holders' cards are known, choose one of them")
 
     def expectations(self) -> None:
         steps = [step.id for step in self.s.step]

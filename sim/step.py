@@ -73,6 +73,7 @@ Do = Literal[
     "lockdown",
     "end_lockdown",
     "set_mode",
+    "revoke_card",
 ]
 
 NEEDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -128,11 +129,12 @@ NEEDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "lockdown": ((), ()),
     "end_lockdown": ((), ()),
     "set_mode": (("mode",), ("door", "barrier")),
+    "revoke_card": (("who",), ("card",)),
 }
 
 # What somebody with the right to do so asks of the gateway; whoever supervises the site carries it there.
 FACES = ("enrol_face", "withdraw_face")
-OPERATIONS = ("reset_fire", "lockdown", "end_lockdown", "set_mode", *FACES)
+OPERATIONS = ("reset_fire", "lockdown", "end_lockdown", "set_mode", "revoke_card", *FACES)
 PICTURES = ("show_photo", "show_screen")  # what is held before a camera for faces instead of a face
 
 KEYS = (

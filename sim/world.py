@@ -275,7 +275,8 @@ class World:
             self._visits += 1
             return doorways.begin(action, self.doorways, self.scenario, self.scenario.seed * 10_000 + self._visits)
         if action.do in OPERATIONS:
-            return operator.ask(action, self.faults.power, record)
+            card = actions.card_of(action, self.scenario) if action.do == "revoke_card" else None
+            return operator.ask(action, self.faults.power, record, card)
         if action.do in FIRE_STEPS:
             return self.fire.begin(action)
         if action.door is None:

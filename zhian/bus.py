@@ -146,6 +146,12 @@ def set_line(
     wanted = (wired.place.address if address is None else address, wired.place.baud if baud is None else baud)
     if wanted == (wired.place.address, wired.place.baud):
         raise UserError(f"{device}: expected another address or baud rate than it has; name --address or --baud")
+    others = sorted(one.name for one in lines.config.reader if one.bus == wired.reader.bus and one.name != device)
+    if wanted[1] != wired.place.baud and others:
+        raise UserError(
+            f"{device}: a line has one baud rate, and {', '.join(others)} would stay at {wired.place.baud}; "
+            "connect it alone, with a gateway.toml that has only this reader on the bus, and move one after the other"
+        )
     with lines.own():
         place = asyncio.run(ceremony.set_line(wired.place, bus_line.session_of(wired), *wanted))
     if (place.address, place.baud) != wanted:

@@ -120,7 +120,7 @@ def _listened(port: str, baud: int, for_s: float) -> Iterator[Heard]:
 
     end_s = time.monotonic() + for_s
     try:
-        with serial.Serial(port, baud, timeout=0.05) as line:
+        with serial.Serial(port, baud, timeout=0.05, exclusive=True) as line:
             while time.monotonic() < end_s:
                 if data := line.read(4096):
                     yield Heard(time.time_ns(), False, data)

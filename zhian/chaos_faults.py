@@ -210,8 +210,17 @@ async def hostile(c: Campaign) -> None:
 
 
 async def connects(c: Campaign) -> None:
-    await chaos_hostile.flood(c.site.port, c.connects)
+    """They come while the broker has only just started, and the center comes back with them: it has to get in, and
+    nothing may have to start it again."""
+    center = c.site.center
+    starts = center.starts
+    await c.kill(c.site.broker)
+    flooded = await chaos_hostile.flood(c.site.port, c.site.password(chaos_hostile.HOSTILE), c.connects)
     await c.moment()
+    if center.starts != starts:
+        raise UserError("chaos: the center ended in a flood of connections and had to be started again; see its log")
+    if not flooded.let_in:
+        raise UserError(f"chaos: of {flooded.opened} connections none with valid credentials was let in")
 
 
 async def forgetful_broker(c: Campaign) -> None:

@@ -8,6 +8,7 @@ import secrets
 import socket
 import struct
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import paho.mqtt.client as mqtt
 import zstandard
@@ -23,6 +24,9 @@ from zhian.chaos_site import DISTRICT, HOSTILE, SITE, Site
 
 CONNECTS = 10_000
 AT_ONCE = 500  # connections held open together
+_GUESS = b"\x10\x14\x00\x04MQTT\x04\x82\x00\x3c\x00\x02xx\x00\x02yy"
+_LET_IN = b"\x20\x02\x00\x00"
+_ANSWER_S = 20.0
 EPOCHS = 40  # that a hostile gateway says it has lost something of, times seven topics
 _TIME_MS = 1_790_000_000_000
 
@@ -87,29 +91,70 @@ async def attack(site: Site, victim: str, repeats: int = 3) -> int:
     return len(messages)
 
 
-async def flood(port: int, connects: int = CONNECTS) -> int:
-    """Open connections as fast as possible, AT_ONCE together, with a CONNECT of nobody; returns how many opened."""
-    opened = 0
-    guess = b"\x10\x14\x00\x04MQTT\x04\x82\x00\x3c\x00\x02xx\x00\x02yy"
-    for _ in range(0, connects, AT_ONCE):
+@dataclass(slots=True)
+class Flooded:
+    """How many connections opened, and of those with valid credentials how many were let in and how many not."""
+
+    opened: int = 0
+    let_in: int = 0
+    refused: int = 0
+
+
+async def flood(port: int, password: str, connects: int = CONNECTS) -> Flooded:
+    """Open connections as fast as possible, AT_ONCE together: half say nothing, a quarter something wrong, and a quarter
+    sign in as HOSTILE and wait for the answer, so that the broker has to ask about each. A broker that is just being
+    started is waited for."""
+    done = Flooded()
+    await _until_listening(port)
+    for first in range(0, connects, AT_ONCE):
         held = []
-        for _ in range(min(AT_ONCE, connects)):
+        for _ in range(min(AT_ONCE, connects - first)):
             one = socket.socket()
             one.setblocking(False)
             with contextlib.suppress(BlockingIOError, OSError):
                 one.connect(("127.0.0.1", port))
             held.append(one)
-        await asyncio.sleep(0.05)  # all of them are open now, half of them say something wrong, half nothing
+        await asyncio.sleep(0.05)  # all of them are open now
+        answers = []
         for i, one in enumerate(held):
             with contextlib.suppress(OSError):
                 one.getpeername()
-                opened += 1
-                if i % 2:
-                    one.send(guess)
-        await asyncio.sleep(0.05)
+                done.opened += 1
+                if i % 4 == 1:
+                    one.send(_GUESS)
+                elif i % 4 == 3:
+                    one.send(_connect(f"{HOSTILE}/{first + i}", HOSTILE, password))
+                    answers.append(_connack(one))
+        let_in = [one == _LET_IN for one in await asyncio.gather(*answers)]
+        done.let_in += sum(let_in)
+        done.refused += len(let_in) - sum(let_in)
         for one in held:
             one.close()
-    return opened
+    return done
+
+
+async def _until_listening(port: int) -> None:
+    async with asyncio.timeout(_ANSWER_S):
+        while True:
+            with contextlib.suppress(OSError):
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.close()
+                return
+            await asyncio.sleep(0.02)
+
+
+async def _connack(one: socket.socket) -> bytes:
+    try:
+        async with asyncio.timeout(_ANSWER_S):
+            return await asyncio.get_running_loop().sock_recv(one, len(_LET_IN))
+    except (OSError, TimeoutError):
+        return b""
+
+
+def _connect(*words: str) -> bytes:
+    """MQTT 3.1.1, 3.1: client id, user and password; together shorter than 100 bytes."""
+    body = b"\x00\x04MQTT\x04\xc2\x00\x3c" + b"".join(struct.pack(">H", len(w)) + w.encode() for w in words)
+    return bytes((0x10, len(body))) + body
 
 
 class ForgetfulBroker:

@@ -18,7 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "broker": ("zhian.broker", "The embedded MQTT broker."),
     "bus": ("zhian.bus", "RS-485 lines: who is there, keys, lights, traces."),
     "sim": ("zhian.sim", "The simulator: scenarios and the virtual world."),
-    "plate": ("zhian.plate", "Read plates from pictures."),
+    "plate": ("zhian.plate", "Read plates from pictures and films."),
     "face": ("zhian.face", "Measure pictures of faces; nobody is looked up."),
     "models": ("zhian.models", "List, fetch, accept, verify and check the models."),
     "profile": ("zhian.profile", "List and check device profiles."),

@@ -51,7 +51,9 @@ def enrolment(site: Path, who: str, portal: str, operator: str) -> EnrolFace:
     faces = load(must_be_accepted=False)
     good = []
     for frame in drawn("live", face, DESK_SEED, SIZE, FPS, FOR_S):
-        seen = faces.nearest(frame.image) if frame.image is not None else None
+        if frame.image is None:
+            continue
+        seen = faces.nearest(frame.image)
         if seen is not None and not seen.quality.problems:
             good.append((f"picture at {frame.at_ms} ms", frame.image))
     if len(good) < LEAST:

@@ -1,4 +1,4 @@
-"""`zhian face`: measure pictures of faces. It knows nobody: no gallery is read, nothing is kept."""
+"""`zhian face`: measure pictures of faces, which knows nobody and keeps nothing; and the enrolment desk."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from zhian.face_desk import add as add_desk
+
 if TYPE_CHECKING:
     from gateway.vision.faces.reader import FaceReader, Seen
     from gateway.vision.picture import Picture
 
 app = typer.Typer(no_args_is_help=True)
+add_desk(app)
 ENDINGS = {".jpg", ".jpeg", ".png", ".bmp"}
 MAX_PAIRS = 100_000
 Own = Annotated[Path | None, typer.Option("--model", help="TOML of your own embedding model.")]
@@ -23,7 +26,7 @@ Own = Annotated[Path | None, typer.Option("--model", help="TOML of your own embe
 
 @app.callback()
 def group() -> None:
-    """Measure pictures of faces; nobody is looked up and nothing is kept."""
+    """Measure pictures of faces (nobody is looked up, nothing is kept); enrol consenting holders, and erase."""
 
 
 @app.command()
@@ -37,7 +40,7 @@ def check(
     reader, failed = _load(None), False
     for path in _pictures(paths):
         try:
-            seen = reader.all(_read(path))
+            seen = reader.all(read_picture(path))
         except VisionError as e:
             failed = True
             print(f"zhian: {e}", file=sys.stderr)
@@ -105,7 +108,7 @@ def _compared(reader: FaceReader, a: Path, b: Path, threshold: float | None) -> 
 
     vectors, counts = [], []
     for path in (a, b):
-        picture = _read(path)
+        picture = read_picture(path)
         counts.append(len(find(reader.detector, picture)))
         seen = reader.nearest(picture) if counts[-1] else None
         vectors.append(reader.embed(picture, seen.face) if seen else None)
@@ -138,7 +141,8 @@ def _pictures(paths: list[Path]) -> Iterator[Path]:
             yield path
 
 
-def _read(path: Path) -> Picture:
+def read_picture(path: Path) -> Picture:
+    """Decode one file. Raises VisionError."""
     from gateway.errors import VisionError
     from gateway.vision.picture import MAX_BYTES, decode
 

@@ -122,7 +122,8 @@ def enrol(
         print(json.dumps(msgspec.to_builtins(made), ensure_ascii=False))
         return
     print(
-        f"{made.holder}: enrolled with {made.references} references until {_day(made.until_ms)}; number {made.enrolment}"
+        f"{made.holder}: enrolled with {made.references} references until {_day(made.until_ms)};"
+        f" number {made.enrolment}"
     )
 
 

@@ -1,7 +1,8 @@
-"""`zhian plate`: read plates from pictures."""
+"""`zhian plate`: read plates from pictures and films."""
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Iterator
@@ -29,27 +30,36 @@ class Reader(StrEnum):
 
 @app.callback()
 def group() -> None:
-    """Read plates from pictures."""
+    """Read plates from pictures and films."""
 
 
 @app.command()
 def read(
-    paths: Annotated[list[Path], typer.Argument(help="Pictures; a folder means every JPEG, PNG and BMP in it.")],
+    paths: Annotated[list[Path], typer.Argument(help="Pictures and films; a folder means all of them in it.")],
     cropped: Annotated[bool, typer.Option("--cropped", help="Each picture is one plate.")] = False,
     draw: Annotated[
-        Path | None, typer.Option("--draw", metavar="FOLDER", help="Save each picture there with what was read in it.")
+        Path | None,
+        typer.Option("--draw", metavar="FOLDER", help="Save there what was read: each picture, one of each visit."),
     ] = None,
     reader: Annotated[
         Reader, typer.Option("--reader", help="Our own, the published one, or the vote of both.")
     ] = Reader.OWN,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per picture.")] = False,
+    fps: Annotated[int, typer.Option("--fps", min=1, max=25, help="Pictures read of each second of a film.")] = 10,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object per picture, or per visit of a film.")
+    ] = False,
 ) -> None:
-    """Read every plate in the pictures. Exit 1 if a picture could not be used; the others are read all the same."""
+    """Read every plate in the pictures and films. Exit 1 if one could not be used; the others are read all the same."""
     from gateway.errors import VisionError
 
+    if isinstance(sys.stdout, io.TextIOWrapper):  # names of files and provinces that this terminal cannot show
+        sys.stdout.reconfigure(errors="backslashreplace")
     plates, failed = _load(reader), False
-    for path in _pictures(paths):
+    for path in _files(paths):
         try:
+            if _is_film(path):
+                _film(plates, path, fps, draw, cropped=cropped, as_json=as_json)
+                continue
             picture, found = _find(plates, path, cropped=cropped)
             drawn = _draw(picture, found, path, draw)
         except VisionError as e:
@@ -79,13 +89,31 @@ def refused(
         print(line)
 
 
-def _pictures(paths: list[Path]) -> Iterator[Path]:
+def _files(paths: list[Path]) -> Iterator[Path]:
     """The files meant by the arguments, folders in name order."""
+    from gateway.vision import video
+
     for path in paths:
         if path.is_dir():
-            yield from sorted(p for p in path.iterdir() if p.suffix.lower() in ENDINGS and p.is_file())
+            yield from sorted(p for p in path.iterdir() if p.suffix.lower() in ENDINGS | video.ENDINGS and p.is_file())
         else:
             yield path
+
+
+def _is_film(path: Path) -> bool:
+    """Named as one, or one that is named otherwise."""
+    from gateway.vision import video
+
+    return path.suffix.lower() in video.ENDINGS or (path.is_file() and video.is_film(video.head_of(path)))
+
+
+def _film(plates: PlateReader, path: Path, fps: int, draw: Path | None, *, cropped: bool, as_json: bool) -> None:
+    from gateway.errors import VisionError
+    from zhian.plate_film import read_film
+
+    if cropped:
+        raise VisionError(f"{path}: expected a picture of one plate (--cropped), got a film; leave --cropped out")
+    read_film(plates, path, per_s=fps, draw=draw, as_json=as_json)
 
 
 def _load(reader: Reader) -> PlateReader:

@@ -29,13 +29,14 @@ class _Request(msgspec.Struct, forbid_unknown_fields=True):
 
 class _Operate(msgspec.Struct, forbid_unknown_fields=True):
     """Likewise: what an operator on site asks of the gateway. `portal` and `mode` go with set_mode,
-    `who` and `portal` with enrol_face, `who` with withdraw_face."""
+    `who` and `portal` with enrol_face, `who` with withdraw_face, `who` and `credential` with revoke_card."""
 
     op: Literal["operate"]
-    what: Literal["reset_fire", "lockdown", "end_lockdown", "set_mode", "enrol_face", "withdraw_face"]
+    what: Literal["reset_fire", "lockdown", "end_lockdown", "set_mode", "revoke_card", "enrol_face", "withdraw_face"]
     portal: str = ""
     mode: str = ""
     who: str = ""
+    credential: str = ""
 
 
 OPERATOR = "on-site"
@@ -104,6 +105,8 @@ class PowerSwitches:
             await client.end_lockdown(OPERATOR)
         elif request.what == "set_mode":
             await client.set_portal_mode(request.portal, PortalMode(request.mode), OPERATOR)
+        elif request.what == "revoke_card":
+            await client.revoke_credential(request.who, request.credential, OPERATOR)
         elif request.what == "enrol_face":
             asked = await asyncio.to_thread(drawn_faces.enrolment, self._site, request.who, request.portal, OPERATOR)
             await client.enrol_face(asked)

@@ -25,6 +25,7 @@ from center.contract import topics
 
 OWNER_ENDS = "/"  # in no user name (center.config.Username)
 ACCOUNT = "DISTRICT"  # of everybody who is let in
+ASK_TIMEOUT_S = 5.0  # so long the server waits: thousands come back at once, and we answer one after the other
 _HEADER = {"typ": "JWT", "alg": "ed25519-nkey"}
 _ACCOUNT_PREFIX = 0  # NATS nkeys: the first byte of an account's public key, which makes it begin with A
 _MAX_CLIENT_ID = 256
@@ -62,10 +63,12 @@ class Question(Struct, frozen=True):
     client_info: _ClientInfo
     connect_opts: _ConnectOpts = _ConnectOpts()
     client_tls: _ClientTls | None = None
+    asked_s: int | None = None  # when, by the clock of this machine, in seconds since 1970
 
 
 class _Claims(Struct, frozen=True):
     nats: Question
+    iat: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +90,10 @@ def question(token: bytes) -> Question:
     """
     parts = token.split(b".")
     try:
-        return _decode_claims(base64.urlsafe_b64decode(parts[1] + b"=" * (-len(parts[1]) % 4))).nats
+        claims = _decode_claims(base64.urlsafe_b64decode(parts[1] + b"=" * (-len(parts[1]) % 4)))
     except (IndexError, ValueError, msgspec.DecodeError) as e:  # binascii.Error is a ValueError
         raise CalloutError(f"nats-server asks about a connection in a form that is not understood ({e})") from None
+    return msgspec.structs.replace(claims.nats, asked_s=claims.iat)
 
 
 class Doorkeeper:

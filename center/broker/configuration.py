@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from center.broker.callout import ACCOUNT
+from center.broker.callout import ACCOUNT, ASK_TIMEOUT_S
 from center.config import Broker
 from center.contract.frame import MAX_FRAME_BYTES
 
@@ -22,7 +22,6 @@ _MAX_PAYLOAD_BYTES = MAX_FRAME_BYTES + (64 << 10)
 MAX_ACK_PENDING = 200
 _ACK_WAIT = "30s"
 _SYSTEM = "SYS"  # ours
-_ASK_TIMEOUT_S = 5.0  # thousands come back at once after a restart, and we answer one after the other
 _TLS_TIMEOUT_S = 5.0  # the default of 2 s is short for thousands of handshakes after a restart
 _MAX_FILE_STORE_BYTES = 1 << 30
 _MAX_MEMORY_STORE_BYTES = 64 << 20
@@ -57,7 +56,7 @@ def configuration(
         "accounts": {_SYSTEM: {"users": [dict(own)]}, ACCOUNT: {"jetstream": "enabled"}},
         "system_account": _SYSTEM,
         "authorization": {
-            "timeout": _ASK_TIMEOUT_S,
+            "timeout": ASK_TIMEOUT_S,
             "auth_callout": {"issuer": issuer, "account": _SYSTEM, "auth_users": [own["user"]]},
         },
     }

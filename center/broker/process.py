@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import os
 import secrets
@@ -28,6 +29,10 @@ from runtime.errors import UserError
 START_TIMEOUT_S = 30.0  # a large JetStream store is checked at start
 STOP_TIMEOUT_S = 10.0
 _POLL_S = 0.02
+_ENDING_S = 1.0  # between the end of our connection and that of the server, where both end
+# Of everybody, as long as nobody had an account: since then nothing reads it. What the center had not taken from it
+# comes again, since gateways keep what is not acknowledged.
+_FORMER = Path("jetstream", "$G")
 EXPIRY_WARNING = timedelta(days=30)
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _logger = log.get("broker")
@@ -48,6 +53,7 @@ async def run(config_file: Path, now: Callable[[], datetime] = lambda: datetime.
     doorkeeper, password = Doorkeeper(users, by_certificate=tls is not None), secrets.token_urlsafe(32)
     write_private(written, configuration(settings.broker, store, doorkeeper.issuer, own_user(password), tls))
     _refuse_taken_port(settings.broker)
+    _remove_former(store)
     child = await asyncio.create_subprocess_exec(
         program,
         "--config",
@@ -69,18 +75,27 @@ async def run(config_file: Path, now: Callable[[], datetime] = lambda: datetime.
         asyncio.get_running_loop().add_signal_handler(
             signal.SIGHUP, lambda: _read_again(config_file, settings, doorkeeper, link)
         )
-        await link.serve()
-        await asyncio.wait_for(child.wait(), STOP_TIMEOUT_S)
+        await _serve(link, child)
         await following
         raise BrokerError(f"nats-server ended by itself ({_ended(child)}){server_log.last_words()}; start it again")
-    except TimeoutError:
-        raise BrokerError("nats-server does not let us decide any more who may connect; start it again") from None
     finally:
         if link is not None:
             link.close()
         asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)
         systemd.stopping()
         await asyncio.shield(_stop(child, following))
+
+
+async def _serve(link: NatsLink, child: asyncio.subprocess.Process) -> None:
+    """Answer who may connect until the server has ended. Raises BrokerError where it runs and is out of reach."""
+    while True:
+        await link.serve()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(child.wait(), _ENDING_S)
+            return
+        # It ends our connection alone where we did not keep up with its questions: nobody else is to suffer from that.
+        _logger.warning("nats-server runs on without us; connecting anew")
+        await link.connect()
 
 
 def read_users(config_file: Path, settings: CenterConfig) -> tuple[User, ...]:
@@ -162,6 +177,18 @@ def _refuse_taken_port(broker: Broker) -> None:
                 f"the broker cannot listen on {broker.host}:{broker.port} ({e.strerror}); "
                 "stop what uses it or set another broker.port in center.toml and gateway.toml"
             ) from None
+
+
+def _remove_former(store: Path) -> None:
+    former = store / _FORMER
+    if not former.is_dir():
+        return
+    try:
+        shutil.rmtree(former)
+    except OSError as e:
+        _logger.warning("the broker's data of an earlier release cannot be removed", why=str(e))
+    else:
+        _logger.info("the broker's data of an earlier release is removed; gateways send again", folder=str(former))
 
 
 async def _until_ready(child: asyncio.subprocess.Process, broker: Broker, server_log: ServerLog) -> None:

@@ -40,15 +40,23 @@ class ServerLog:
         self.own_port = 0  # of the plain NATS listener; 0: not yet known
 
     async def follow(self, stream: asyncio.StreamReader) -> None:
-        """Until end of file. A line longer than the reader's limit is dropped in pieces."""
+        """Until end of file. A line longer than the reader's limit is dropped whole: a piece of it could be shown
+        without what tells `redacted` that it is a client id."""
+        too_long = False
         while True:
             try:
-                raw = await stream.readline()
-            except ValueError:  # longer than the limit; the reader has discarded what it held
+                raw = await stream.readuntil(b"\n")
+            except asyncio.LimitOverrunError as e:
+                await stream.readexactly(e.consumed)
+                too_long = True
                 continue
-            if not raw:
+            except asyncio.IncompleteReadError as e:
+                raw = e.partial
+            if raw and not too_long:
+                self.line(raw.decode("utf-8", "replace").rstrip())
+            if not raw.endswith(b"\n"):
                 return
-            self.line(raw.decode("utf-8", "replace").rstrip())
+            too_long = False
 
     def line(self, text: str) -> None:
         """One line of the server."""

@@ -358,6 +358,31 @@ class DeviceRekeyed(EventData, frozen=True, tag=60):
     operator: Token
 
 
+class SmokeSensed(EventData, frozen=True, tag=61):
+    """A device's smoke contact opened: smoke, or a cut wire. No fire panel: it releases no door (zhian.fire.detected
+    does)."""
+
+    device: Name
+
+
+class WaterSensed(EventData, frozen=True, tag=62):
+    """A device's water contact opened: water, or a cut wire."""
+
+    device: Name
+
+
+class PanicPressed(EventData, frozen=True, tag=63):
+    """Somebody called for help at a device's panic button, or its wire was cut."""
+
+    device: Name
+
+
+class MotionSensed(EventData, frozen=True, tag=64):
+    """Somebody moved before a device's motion detector; at most once a minute for each device."""
+
+    device: Name
+
+
 AnyEventData = (
     AccessGranted
     | AccessDenied
@@ -400,6 +425,10 @@ AnyEventData = (
     | FaceErased
     | FaceAttackSuspected
     | DeviceRekeyed
+    | SmokeSensed
+    | WaterSensed
+    | PanicPressed
+    | MotionSensed
 )
 
 
@@ -471,6 +500,10 @@ CATALOGUE: dict[type[EventData], Entry] = {
     FaceErased: _entry("zhian.face.erased", Severity.NOTICE, "人脸已删除", "Face erased", ""),
     FaceAttackSuspected: _entry("zhian.face.attacked", Severity.WARNING, "疑似人脸伪造", "Face attack suspected"),
     DeviceRekeyed: _entry("zhian.device.rekeyed", Severity.NOTICE, "设备密钥已更换", "Device has a new key", "device"),
+    SmokeSensed: _entry("zhian.sensor.smoke", Severity.ALARM, "烟雾报警", "Smoke sensed", "device"),
+    WaterSensed: _entry("zhian.sensor.water", Severity.ALARM, "漏水报警", "Water sensed", "device"),
+    PanicPressed: _entry("zhian.sensor.panic", Severity.ALARM, "紧急求助", "Call for help", "device"),
+    MotionSensed: _entry("zhian.sensor.motion", Severity.INFO, "有人移动", "Motion sensed", "device"),
     PresenceForgotten: _entry("zhian.presence.forgotten", Severity.NOTICE, "在场记录已清除", "Presence forgotten", ""),
 }
 

@@ -112,6 +112,14 @@ _EXAMPLES = (
         c.DeviceTampered("lobby-reader"), "大堂读卡器的外壳被打开。", "The case of the reader in the lobby was opened."
     ),
     Example(
+        c.SmokeSensed("garage-node"),
+        "车库节点的烟感触点断开；这不是消防主机，门不会因此释放。",
+        "The smoke contact at the garage's node opened; it is no fire panel, and no door is released by it.",
+    ),
+    Example(c.WaterSensed("garage-node"), "车库节点报告漏水。", "The node in the garage reports water."),
+    Example(c.PanicPressed("garage-node"), "有人在车库按下求助按钮。", "Somebody in the garage calls for help."),
+    Example(c.MotionSensed("garage-node"), "车库有人移动。", "Somebody moves in the garage."),
+    Example(
         c.GatewayStarted("0.1.0", "crash"),
         "网关启动；上一次运行没有正常结束。",
         "The gateway is up; its last run did not end in an orderly way.",

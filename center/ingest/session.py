@@ -9,7 +9,16 @@ from collections.abc import Sequence
 from center.errors import IngestError
 from center.ingest.inbox import Inbox, Message
 from runtime import log
-from runtime.mqtt import Access, Arrived, Connection, Manner, MqttError, NotLetInError, NotSubscribedError
+from runtime.mqtt import (
+    REFUSED_FOR_S,
+    Access,
+    Arrived,
+    Connection,
+    Manner,
+    MqttError,
+    NotLetInError,
+    NotSubscribedError,
+)
 
 RECONNECT_MIN_S = 0.5
 RECONNECT_MAX_S = 15.0
@@ -38,21 +47,23 @@ class Session:
 
     async def run(self) -> None:
         """Until cancelled. Raises IngestError where trying again is pointless."""
-        said, not_subscribed, delay_s = "", 0, RECONNECT_MIN_S
+        said, not_subscribed, delay_s, refused_s = "", 0, RECONNECT_MIN_S, None
+        now_s = asyncio.get_running_loop().time
         while True:
             try:
                 await self._one_connection()
-                said, not_subscribed, delay_s = "", 0, RECONNECT_MIN_S
+                said, not_subscribed, delay_s, refused_s = "", 0, RECONNECT_MIN_S, None
             except NotLetInError as e:
-                raise IngestError(str(e)) from None
+                refused_s = now_s() if refused_s is None else refused_s
+                if now_s() >= refused_s + REFUSED_FOR_S:
+                    raise IngestError(str(e)) from None
+                said = _say(said, str(e))
             except NotSubscribedError as e:
                 not_subscribed += 1
                 if not_subscribed >= SUBSCRIBE_TRIES:
                     raise IngestError(str(e)) from None
             except MqttError as e:
-                if str(e) != said:
-                    said = str(e)
-                    _logger.warning("no broker yet; trying again", why=said)
+                said = _say(said, str(e))
             delay_s = min(RECONNECT_MAX_S, random.uniform(RECONNECT_MIN_S, delay_s * 2))  # noqa: S311  # not a secret
             await asyncio.sleep(delay_s)
 
@@ -87,3 +98,10 @@ class Session:
             self.overflowed += 1
             if self._connection is not None:
                 self._connection.confirm(arrived)
+
+
+def _say(before: str, why: str) -> str:
+    """Once for each cause; returns it."""
+    if why != before:
+        _logger.warning("no broker yet; trying again", why=why)
+    return why

@@ -7,16 +7,18 @@ keeps no checksums of the file's pages, so what is found is broken structure; a 
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
-import time
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from center.errors import StoreDamagedError, StoreError
 from center.store.addresses import Address
 
 CHECK_S = 10.0  # at start; of a file that takes longer, the rest is found when it is used
+_NEW, _BUILDING = ".new", ".building"  # what takes the damaged file's place: whole, and not yet
 MAX_KEPT = 1000  # files set aside; whoever has so many has another problem
-_STEPS_BETWEEN_LOOKS = 10_000
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _MAX_SAID = 160
 
@@ -29,8 +31,16 @@ def is_damage(error: sqlite3.Error) -> bool:
 
 def check(connection: sqlite3.Connection, path: Path, timeout_s: float = CHECK_S) -> None:
     """Look at the structure of the whole file, for so long at most. Raises StoreDamagedError, sqlite3.Error."""
-    end_s = time.monotonic() + timeout_s
-    connection.set_progress_handler(lambda: time.monotonic() > end_s, _STEPS_BETWEEN_LOOKS)
+    # Not a progress handler: SQLite before 3.41 calls none while it walks a tree, but looks at each page whether it is
+    # interrupted.
+    interrupted = threading.Event()
+
+    def interrupt() -> None:
+        interrupted.set()
+        connection.interrupt()
+
+    end = threading.Timer(timeout_s, interrupt)
+    end.start()
     try:
         (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.OperationalError as e:
@@ -38,8 +48,9 @@ def check(connection: sqlite3.Connection, path: Path, timeout_s: float = CHECK_S
             return
         raise
     finally:
-        connection.set_progress_handler(None, 0)
-    if found != "ok":
+        end.cancel()
+        end.join()  # it must not interrupt what follows
+    if found != "ok" and not interrupted.is_set():  # pages it did not come to look as if nothing used them
         raise found_in(path, found.splitlines()[-1])
 
 
@@ -47,6 +58,53 @@ def found_in(path: Path, why: str) -> StoreDamagedError:
     """The error for whoever may not set it aside."""
     why = why[:_MAX_SAID]
     return StoreDamagedError(f"{path}: damaged ({why}); start `zhian center run` again, it sets the file aside", why)
+
+
+def replace(path: Path, build: Callable[[Path], None]) -> Path:
+    """Have `build` make a file, set the damaged one aside and put the new one in its place; returns the damaged one's
+    new path. A kill at any moment leaves the damaged file where it was, or what `finish` completes. Raises StoreError.
+    """
+    building = path.with_name(path.name + _BUILDING)
+    _remove(building)
+    try:
+        build(building)
+        _sync(building)
+        building.rename(path.with_name(path.name + _NEW))
+        _sync(path.parent)
+    except (OSError, StoreError) as e:
+        raise StoreError(f"{path}: damaged, and a new one cannot be made ({e}); check the disk's space") from e
+    finally:
+        with contextlib.suppress(OSError):
+            _remove(building)
+    return finish(path) or path
+
+
+def finish(path: Path) -> Path | None:
+    """Where a whole new file waits, set the damaged one aside and put it in its place; returns the damaged one's new
+    path. Raises StoreError."""
+    new = path.with_name(path.name + _NEW)
+    if not new.exists():
+        return None
+    aside = set_aside(path)
+    try:
+        new.rename(path)
+        _sync(path.parent)
+    except OSError as e:
+        raise StoreError(f"{path}: set aside as {aside.name}, but {new.name} cannot follow ({e.strerror})") from e
+    return aside
+
+
+def _remove(path: Path) -> None:
+    for end in ("", "-wal", "-shm"):
+        Path(f"{path}{end}").unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def set_aside(path: Path) -> Path:
@@ -68,10 +126,10 @@ def set_aside(path: Path) -> Path:
     return aside
 
 
-def addresses_in(aside: Path) -> list[Address] | None:
+def addresses_in(path: Path) -> list[Address] | None:
     """The table of addresses of a damaged file, None where it cannot be read whole: it is in no gateway."""
     try:
-        with contextlib.closing(sqlite3.connect(f"{aside.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             found = connection.execute("SELECT district, site, gateway, subject, address, grid, place FROM address")
             return [Address(*row) for row in found.fetchall()]
     except sqlite3.Error:

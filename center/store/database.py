@@ -22,6 +22,7 @@ import msgspec
 from center.contract.ranges import Ranges
 from center.errors import StoreDamagedError, StoreError
 from center.store import damage
+from center.store.addresses import Address
 from center.store.coverage import ranges_text
 from center.store.statements import EVENT_COLUMNS, EventRow, Removed, Statements
 from runtime import log
@@ -62,7 +63,12 @@ class SqliteDatabase:
     @contextmanager
     def writing(self) -> Iterator[Statements]:
         """A durable transaction. Where the file turns out to be damaged, the one who claimed it begins a new one."""
-        connection = self._open()
+        try:
+            connection = self._open()
+        except StoreDamagedError as e:
+            if self._lock is None:
+                raise
+            raise self._replaced(e.why) from e
         damaged: sqlite3.Error | None = None
         try:
             connection.execute("BEGIN IMMEDIATE")
@@ -78,7 +84,6 @@ class SqliteDatabase:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
         if damaged is not None:
-            self._shut()
             raise self._replaced(str(damaged)) from damaged
 
     def _open(self) -> sqlite3.Connection:
@@ -97,18 +102,15 @@ class SqliteDatabase:
 
     def _replaced(self, why: str) -> StoreDamagedError:
         """Set the damaged file aside and begin a new one; the error that says so. Raises StoreError where it cannot."""
-        aside = damage.set_aside(self._path)
-        kept = damage.addresses_in(aside)
+        self._shut()
+        kept = damage.addresses_in(self._path)
+        aside = damage.replace(self._path, lambda file: _begin(file, kept or []))
         told = StoreDamagedError(
             f"{self._path}: damaged ({why}), set aside as {aside.name}; a new one begins, gateways send again what they"
             " keep" + ("" if kept is not None else "; import the addresses again, they cannot be read in it"),
             why,
         )
         _logger.error("the center's database was damaged", why=str(told))
-        with self.writing() as write:
-            write.many("INSERT INTO address VALUES (?, ?, ?, ?, ?, ?, ?)", [astuple(one) for one in kept or []])
-            # Random: whoever knows a version of the old file's has to read the table again.
-            write.run("INSERT INTO total (name, value) VALUES ('addresses', ?)", (secrets.randbits(40),))
         return told
 
     @contextmanager
@@ -126,6 +128,8 @@ class SqliteDatabase:
                 raise StoreError(
                     f"{self._path}: the answer took longer than {timeout_s} s; ask for less, or use PostgreSQL"
                 ) from None
+            if damage.is_damage(e):
+                raise damage.found_in(self._path, str(e)) from e
             raise StoreError(f"{self._path}: the center's database cannot be read ({e}); check the disk") from e
         finally:
             connection.close()
@@ -197,10 +201,16 @@ class SqliteDatabase:
             raise StoreError(f"{self._path}: another center writes to this file already; stop that one first") from None
         self._lock = lock
         try:
+            self._finish_replacing()
             self._look()
         except StoreError:
             self.close()
             raise
+
+    def _finish_replacing(self) -> None:
+        aside = damage.finish(self._path)
+        if aside is not None:
+            _logger.error("the center's database was damaged", why=f"{self._path}: set aside as {aside.name} at last")
 
     def _look(self) -> None:
         why = ""
@@ -213,7 +223,6 @@ class SqliteDatabase:
                 raise StoreError(f"{self._path}: the center's database cannot be read ({e}); check the disk") from e
             why = str(e)
         if why:
-            self._shut()
             self._replaced(why)
 
     def close(self) -> None:
@@ -306,11 +315,29 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
         version = _version(connection)
     except sqlite3.Error as e:
         connection.close()
+        if damage.is_damage(e):
+            raise damage.found_in(path, str(e)) from e
         raise StoreError(f"{path}: the center's database cannot be read ({e}); start `zhian center run` first") from e
     if version != VERSION:
         connection.close()
         raise StoreError(f"{path}: expected schema version {VERSION}, got {version}; start `zhian center run` first")
     return connection
+
+
+def _begin(path: Path, addresses: Sequence[Address]) -> None:
+    """A new file with these standard addresses, whole and without a WAL. Raises StoreError."""
+    connection = open_for_writing(path)
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.executemany("INSERT INTO address VALUES (?, ?, ?, ?, ?, ?, ?)", [astuple(one) for one in addresses])
+        # Random: whoever knows a version of the old file's has to read the table again.
+        connection.execute("INSERT INTO total (name, value) VALUES ('addresses', ?)", (secrets.randbits(40),))
+        connection.execute("COMMIT")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    except sqlite3.Error as e:
+        raise StoreError(f"{path}: it cannot be written ({e})") from e
+    finally:
+        connection.close()
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

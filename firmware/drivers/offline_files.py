@@ -3,14 +3,25 @@
 import os
 
 from firmware.wire.cache_file import MAX_CACHE_BYTES, Blocks
+from firmware.wire.offline import RECORD_BYTES
 
 
-def _read(path: str) -> bytes:
+def _size(path: str) -> int:
+    try:
+        return os.stat(path)[6]
+    except OSError:
+        return 0
+
+
+def _pieces(path: str):
     try:
         with open(path, "rb") as file:
-            return file.read()
+            piece = file.read(RECORD_BYTES)
+            while piece:
+                yield piece
+                piece = file.read(RECORD_BYTES)
     except OSError:
-        return b""
+        return  # what cannot be read is not there
 
 
 class CacheStore:
@@ -47,17 +58,18 @@ class CacheStore:
 
 
 class JournalStore:
-    """A file of a fixed size that is written in place, slot by slot."""
+    """A file of a fixed size that is written in place, slot by slot. Read and made in small pieces: a heap that has
+    been in use for a while has no room for all of it in one."""
 
     def __init__(self, path: str, size: int):
         """Raises OSError where there is none and none can be made."""
         self._path = path
-        if len(_read(path)) < size:
+        if _size(path) < size:
             self._extend(size)
 
-    def read(self) -> bytes:
-        """All of it."""
-        return _read(self._path)
+    def pieces(self):
+        """All of it, RECORD_BYTES at a time."""
+        return _pieces(self._path)
 
     def write(self, writes: list) -> bool:
         """Put (offset, bytes) into place in order; True once they are on disk."""
@@ -72,9 +84,12 @@ class JournalStore:
         return True
 
     def _extend(self, size: int) -> None:
-        had = _read(self._path)
+        nothing = bytes(RECORD_BYTES)
+        written = 0
         with open(self._path + ".new", "wb") as file:
-            file.write(had)
-            file.write(bytes(size - len(had)))
+            for piece in _pieces(self._path):
+                written += file.write(piece)
+            while written < size:
+                written += file.write(nothing[: size - written])
             file.flush()
         os.rename(self._path + ".new", self._path)

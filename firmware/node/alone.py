@@ -7,6 +7,7 @@ what it decided, while cards wait.
 
 from firmware.node.door import LOCK, MAX_PULSE_MS, REX_RELEASE_MS, DoorNode
 from firmware.node.events import PEOPLE
+from firmware.node.journal import HEADERS_BYTES
 from firmware.wire import codes
 from firmware.wire import offline as wire
 from firmware.wire.replies import MAX_CARD_BITS, MAX_KEYS, ManufacturerReply
@@ -22,8 +23,9 @@ HOLD_MS = 5000
 class AloneDoor(DoorNode):
     """`alone` is an offline.Offline. `counted`: the board's records reach the store after the relay has moved.
 
-    Two more effects: ("journal", [(offset, bytes)]) is to be written to the journal's store in order and flushed, and
-    `journal_kept` called before anything else happens; ("cache", Blocks) is to replace what is kept of the cache.
+    One more effect: ("journal", [(offset, bytes)]) is to be written to the journal's store in order and flushed, and
+    `journal_kept` called before anything else happens. `stores`, (JournalStore, CacheStore) or what has their `write`
+    and `replace`, is used where the answer to the panel says that something is kept.
     """
 
     takes_blocks = True  # of `on_file`
@@ -37,16 +39,19 @@ class AloneDoor(DoorNode):
         latched: bool = False,
         mains_contact: bool = False,
         sensors: tuple = (),
+        stores=None,
     ):
         super().__init__(rex_release_ms, fire_loop, latched, mains_contact, sensors)
+        self._keeping = []  # for each "journal" effect under way: the number of the grant that waits for it, or None
         self._alone = alone
+        self._stores = stores
         self._counted = counted
         self._now_ms = 0
         self._heard_ms = None  # when the panel last asked or told something; None: it counts from the next moment
         self._away = False
-        self._granting = None  # the number of the grant whose record is on its way to the store
         self._progress_ms = 0
         self._state_untold = False
+        self._owed = False  # what a command changed could not be written
         self._keep_journal()
 
     # --- what the pins saw
@@ -121,18 +126,33 @@ class AloneDoor(DoorNode):
         """Take a file, in cache_file.Blocks; codes.FT_*."""
         if kind != codes.FILE_OFFLINE_CACHE:
             return codes.FT_UNKNOWN
+        if self._away:  # of a session that had died
+            return codes.FT_ABORT
         if not self._alone.take_cache(data):
             return codes.FT_MALFORMED
-        self._effects.append(("cache", data))
+        # It counts from now on in any case: it may take somebody's right away. The answer is about the flash.
+        self._alone.kept = self._stores is None or self._stores[1].replace(data)
         self._state_untold = True
-        return codes.FT_PROCESSED
+        return codes.FT_PROCESSED if self._alone.kept else codes.FT_ABORT
 
     def on_manufacturer(self, data: bytes):
-        """A manufacturer's command: the answer, b"" for done, None for refused."""
+        """A manufacturer's command: the answer, b"" for done, None for refused. Done is also kept: a lockdown that was
+        acknowledged holds through a power cut. A node that is away obeys no session that had died."""
+        if self._away:
+            return None
+        journal = self._alone.journal
         answer = self._alone.command(data, self._now_ms)
         self._progress_ms = self._now_ms
-        self._keep_journal()
-        return answer
+        if self._stores is None:
+            self._keep_journal()
+            return answer
+        writes = journal.writes()
+        if writes:
+            self._owed = not self._stores[0].write(writes)
+        elif self._owed and data[:1] == bytes((wire.SET_MODE,)):  # said again: what did not reach the flash, too
+            journal.again_kept()
+            self._owed = not self._stores[0].write(journal.writes())
+        return None if self._owed and data[:1] == bytes((wire.SET_MODE,)) else answer
 
     def new_key(self, scbk: bytes) -> None:
         """The device has another base key."""
@@ -140,7 +160,7 @@ class AloneDoor(DoorNode):
 
     def journal_kept(self, ok: bool, now_ms: int) -> None:
         """The writes of the last "journal" effect are in the store, or (not `ok`) could not be put there."""
-        number, self._granting = self._granting, None
+        number = self._keeping.pop(0) if self._keeping else None
         if number is None:
             return
         if ok:
@@ -208,12 +228,13 @@ class AloneDoor(DoorNode):
         if not answer.granted:
             self._keep_journal()
             self._tell_person(codes.RED, ANSWER_LIGHT_MS, DENIED_BEEPS, now_ms)
-        elif self._counted or number is None:  # what is not recorded was counted
+        elif self._counted or number is None:  # what is not recorded was counted, or is about to be
+            writes = self._alone.journal.writes()
+            self._keep([write for write in writes if write[0] < HEADERS_BYTES])
             self._let_in(now_ms)
-            self._keep_journal()
+            self._keep([write for write in writes if write[0] >= HEADERS_BYTES])
         else:
-            self._granting = number
-            self._keep_journal()
+            self._keep_journal(number)
 
     def _let_in(self, now_ms: int) -> None:
         self._lock.pulse(min(self._alone.cache.header.unlock_ms, MAX_PULSE_MS), now_ms)
@@ -225,7 +246,10 @@ class AloneDoor(DoorNode):
         if beeps:
             self._effects.append(("buzzer", beeps))
 
-    def _keep_journal(self) -> None:
-        writes = self._alone.journal.writes()
+    def _keep_journal(self, granting=None) -> None:
+        self._keep(self._alone.journal.writes(), granting)
+
+    def _keep(self, writes: list, granting=None) -> None:
         if writes:
             self._effects.append(("journal", writes))
+            self._keeping.append(granting)

@@ -41,17 +41,18 @@ class Cache:
         """Whoever asks goes, whatever they show: the portal leads out."""
         return bool(self.header.flags & cache_file.LEAVES)
 
-    def judge(self, card, pin, mode: int, unix_ms: int, certain: bool) -> Answer:
+    def judge(self, card, pin, mode: int, unix_ms: int, certain: bool, behind_ms: int = 0) -> Answer:
         """The answer to what was shown.
 
         card: (bits, value) or None; pin: digits or None, not both None; mode: wire.MODE_*. Where the clock is not
-        certain, `unix_ms` is a lower bound.
+        certain, `unix_ms` is a lower bound; it may have been `behind_ms` later when it was kept, and what ends within
+        that has ended.
         """
         shown = (wire.CARD if card else 0) | (wire.PIN if pin else 0)
         if self.header.flags & cache_file.LEAVES:
             return Answer("permitted", shown)
         header = self.header
-        if not header.flags & cache_file.JUDGES or not header.made_ms <= unix_ms < header.expires_ms:
+        if not header.flags & cache_file.JUDGES or not header.made_ms <= unix_ms < header.expires_ms - behind_ms:
             return Answer("not-offline", shown)
         if mode == wire.MODE_NOBODY:
             return Answer("lockdown", shown)
@@ -61,10 +62,10 @@ class Cache:
             return Answer("unknown-credential", shown)
         holder = first[1]
         answer = Answer("unknown-credential", shown, digest, holder)
-        answer.reason = self._window_problem(first[2], unix_ms)
+        answer.reason = self._window_problem(first[2], unix_ms, behind_ms)
         answer.duress = bool(first[3] & cache_file.CREDENTIAL_DURESS) and not answer.reason
         if card and pin:
-            wrong, duress = self._second(holder, pin, unix_ms)
+            wrong, duress = self._second(holder, pin, unix_ms, behind_ms)
             answer.duress = answer.duress or duress
             answer.reason = answer.reason or wrong
         answer.reason = answer.reason or self._rule_problem(holder, unix_ms, certain) or self._missing(shown, mode)
@@ -72,20 +73,20 @@ class Cache:
         answer.waiting = answer.reason == "pin-required"
         return answer
 
-    def _second(self, holder: int, pin: str, unix_ms: int) -> tuple:
+    def _second(self, holder: int, pin: str, unix_ms: int, behind_ms: int) -> tuple:
         """What is wrong with the PIN after a card, and whether it tells duress."""
         digest = self._pin_digest(holder, pin)
         found = None if digest is None else self._find(digest, True)
         if found is None or found[1] != holder:
             return "wrong-pin", False
-        problem = self._window_problem(found[2], unix_ms)
+        problem = self._window_problem(found[2], unix_ms, behind_ms)
         return problem, bool(found[3] & cache_file.CREDENTIAL_DURESS) and not problem
 
-    def _window_problem(self, window: int, unix_ms: int) -> str:
+    def _window_problem(self, window: int, unix_ms: int, behind_ms: int) -> str:
         since_ms, until_ms = self._file.row(cache_file.WINDOWS, window)
         if unix_ms < since_ms:
             return "not-yet-valid"
-        return "expired" if unix_ms >= until_ms else ""
+        return "expired" if unix_ms + behind_ms >= until_ms else ""
 
     def _rule_problem(self, holder: int, unix_ms: int, certain: bool) -> str:
         """Why nobody, or not this holder, may enter now; "" where nothing is wrong."""

@@ -17,6 +17,7 @@ REX = 1
 FIRE = 2
 FIRE_LATCHED = 3
 SENSORS = ("smoke", "pir", "water", "panic")  # inputs 4 to 7, where a node has any of them
+ALARMS = ("fire", "smoke", "water", "panic")  # told even where the queue is full of other things
 LOCK = 0  # OSDP output numbers
 FIRE_RELEASE = 1
 CONTACT_STABLE_MS = 40
@@ -67,7 +68,7 @@ class DoorNode:
         self._rex = DebouncedInput("rex", 0, REX_STABLE_MS)
         self._tamper = DebouncedInput("tamper", 0, TAMPER_STABLE_MS)
         # Closed at rest: the panel's alarm, a cut wire and a panel without power look the same, and all release.
-        self._fire = DebouncedInput("fire", 1, FIRE_STABLE_MS)
+        self._fire = DebouncedInput("fire", 1, FIRE_STABLE_MS, False)
         # Closed while the supply has its mains; open on battery, and where the wire is cut.
         self._battery = DebouncedInput("mains", 1, MAINS_STABLE_MS)
         self._inputs = {"contact": self._contact, "rex": self._rex, "tamper": self._tamper}
@@ -249,7 +250,7 @@ class DoorNode:
             self._exit.pulse(self._rex_release_ms, now_ms)
             self._settle(now_ms)
         own = source is self._tamper or source is self._battery
-        self._tell(self.local_status() if own else self.input_states(), now_ms, source is self._fire)
+        self._tell(self.local_status() if own else self.input_states(), now_ms, source.name in ALARMS)
 
     def _tell(self, message, now_ms: int, vital: bool) -> None:
         if not self.events.push(message, now_ms, vital):

@@ -4,8 +4,10 @@
 class DebouncedInput:
     """`active` is the debounced state; `active_level` is the electrical level (0 or 1) that means active."""
 
-    def __init__(self, name: str, active_level: int, stable_ms: int):
+    def __init__(self, name: str, active_level: int, stable_ms: int, at_once: bool = True):
+        """`at_once`: the first level ever seen counts without waiting."""
         self.name = name
+        self._at_once = at_once
         self.active = False
         self._active_level = active_level
         self._stable_ms = stable_ms
@@ -18,8 +20,11 @@ class DebouncedInput:
         raw = value == self._active_level
         if not self._known:
             self._known = True
-            self._raw = self.active = raw
-            return True
+            self._raw = raw
+            self._since_ms = now_ms
+            if self._at_once:
+                self.active = raw
+            return self._at_once
         if raw != self._raw:
             self._raw = raw
             self._since_ms = now_ms

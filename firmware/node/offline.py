@@ -1,7 +1,9 @@
 """What a node does while its gateway is away: it decides by its cache, and keeps a record of every answer. No I/O.
 
 The clock: `unix_ms` is what the gateway told last and what has run since. After a power cut it is a lower bound, the
-newest time that was stored, and not certain; so it is CLOCK_GOOD_MS after it was told last.
+newest time that was stored, and not certain; so it is CLOCK_GOOD_MS after it was told last. How much later it may have
+been when the power went is `_behind_ms`: what ends is taken to end that much earlier, so that nothing that had expired
+opens again.
 """
 
 from firmware.node.cache import Answer, Cache
@@ -16,26 +18,33 @@ USUAL_AFTER_MS = 10000
 # A plain crystal is off by less than 100 ppm: a minute a week.
 CLOCK_GOOD_MS = 7 * 24 * 3600 * 1000
 KEEP_TIME_S = 3600
+FIRST_KEEP_S = 60  # after a start, then 2, 4, 8 ... minutes: cuts at whatever interval do not hold the time up
 MAX_KEYS = 16
 MAX_COUNTED = 32  # holders with wrong PINs; beyond it, the oldest is forgotten
 
 
 class Offline:
     """`scbk` is the device's base key, None for none yet; `kept` what was kept of a cache, in Blocks or
-    None; `journal` a Journal."""
+    None; `journal` a Journal; `before` the base key before this one, or None: until the gateway has sent another cache,
+    the one that is there was made with it."""
 
-    def __init__(self, scbk, kept, journal, now_ms: int = 0):
+    def __init__(self, scbk, kept, journal, now_ms: int = 0, before=None):
         self.journal = journal
         self.cache = None
         self._wrong = {}  # holder, or None for this reader -> [wrong, first_ms, locked_until_ms]
         self._keys = wire.CacheKeys(scbk) if scbk else None
-        if kept is not None:
+        if kept is not None and not self.take_cache(kept) and self._keys is not None and before is not None:
+            keys, self._keys = self._keys, wire.CacheKeys(before)
             self.take_cache(kept)
+            self._keys = keys
         self._base_ms = journal.time_s * 1000
         if self.cache is not None:
             self._base_ms = max(self._base_ms, self.cache.header.made_ms)
         self._base_now_ms = now_ms
         self._certain = False
+        self._behind_ms = KEEP_TIME_S * 1000  # 0 once the gateway has told the time
+        self._keep_s = FIRST_KEEP_S
+        self.kept = True  # the cache in use is also the one on flash
         self._pending = None  # (card, deadline_ms, the answer so far)
         self._typed = ""
         self.blocked = False  # a lock-out began with the last answer
@@ -81,7 +90,7 @@ class Offline:
         """What the gateway is told when a session begins."""
         cache, journal = self.cache, self.journal
         version, expires_ms, content = 0, 0, bytes(wire.CONTENT_BYTES)
-        if cache is not None:
+        if cache is not None and self.kept:
             version, expires_ms, content = cache.header.policy_version, cache.header.expires_ms, cache.content
         return wire.State(version, expires_ms, content, journal.id, journal.lost, journal.waiting).encode()
 
@@ -103,13 +112,16 @@ class Offline:
     def keep_time(self, now_ms: int) -> None:
         """Have the time kept now and then, so that a power cut costs an hour of it at most."""
         time_s = self.unix_ms(now_ms) // 1000
-        if self.cache is not None and time_s - self.journal.time_s >= KEEP_TIME_S:
+        if self.cache is not None and time_s - self.journal.time_s >= self._keep_s:
+            self._keep_s = min(self._keep_s * 2, KEEP_TIME_S)
             self.journal.set_time(time_s)
 
     def _set_time(self, certain: bool, unix_ms: int, now_ms: int) -> None:
         if not certain:  # both are lower bounds
             unix_ms = max(unix_ms, self.unix_ms(now_ms))
-        self._base_ms, self._base_now_ms, self._certain = unix_ms, now_ms, certain
+        elif unix_ms // 1000 < self.journal.time_s - FIRST_KEEP_S:  # what was kept comes from a clock that was ahead
+            self.journal.set_time(unix_ms // 1000)
+        self._base_ms, self._base_now_ms, self._certain, self._behind_ms = unix_ms, now_ms, certain, 0
         self.keep_time(now_ms)
 
     # --- people
@@ -180,7 +192,9 @@ class Offline:
                 return Answer("too-many-attempts", shown)
             return Answer("too-many-attempts", shown, before.digest, before.holder)
         try:
-            answer = self.cache.judge(card, pin, self.journal.mode, self.unix_ms(now_ms), self.certain(now_ms))
+            answer = self.cache.judge(
+                card, pin, self.journal.mode, self.unix_ms(now_ms), self.certain(now_ms), self._behind_ms
+            )
         except MessageError:
             answer = Answer("not-offline", shown)
         if answer.waiting:

@@ -1,7 +1,8 @@
 """The node's side of an OSDP session: one frame in, at most one frame out. No I/O, no clock.
 
 Without a session only ID, CAP and the handshake are answered, everything else is refused. A repeated frame gets the
-same bytes again and is not carried out twice. An event counts as told once the panel's next command arrives.
+same bytes again and is not carried out twice; it proves nothing, so it keeps no session alive. An event counts as told
+once the panel's next command arrives.
 
 The published default key (SCBK-D) begins a session only while somebody at the device has opened the install window,
 and such a session can do nothing but give the device a key of its own.
@@ -73,7 +74,7 @@ class Peripheral:
         self._last_reply = b""
         self._heard_ms = 0
         self._channel = None
-        self._offer = None  # (keys, rnd_a, rnd_b) between CHLNG and SCRYPT
+        self._offer = None  # (keys, rnd_a, rnd_b, whether under SCBK-D, since ms) between CHLNG and SCRYPT
         self.restarts = 0
         self.refused = 0
         self.repeats = 0
@@ -111,11 +112,11 @@ class Peripheral:
             self._moving = None
 
     def tick(self, now_ms: int) -> None:
-        """Let time pass: a new setting of the line on which nobody came is given up."""
-        if self._trial is not None and now_ms >= self._trial[2]:
-            self._address, self._baud, _ = self._trial
-            self._trial = None
+        """Let time pass: a silent session ends, a new setting of the line on which nobody came is given up."""
+        if self._sequence is not None and now_ms - self._heard_ms > codes.OFFLINE_AFTER_MS:
             self._forget()
+        if self._trial is not None and now_ms >= self._trial[2]:
+            self._return_to_old_line()
 
     def receive(self, command: frame.Frame, now_ms: int):
         """The bytes to answer with, or None: not for this device."""
@@ -126,7 +127,8 @@ class Peripheral:
         if command.sequence == 0:
             self._forget()
         elif command.sequence == self._sequence and command.raw == self._last_raw:
-            self._heard_ms = now_ms
+            # Anybody can repeat a frame: only what is new and authentic keeps a session alive, or a command that was
+            # held back on the way would be obeyed much later.
             self.repeats += 1
             return self._last_reply
         elif self._sequence is None:
@@ -144,11 +146,12 @@ class Peripheral:
             payload = self._channel.open(command)
         except SecureError:
             return self._refuse(command, codes.NAK_NOT_SECURE)
+        if not self._settled():
+            return None
         if self._installing:
             code, payload = self._install(command.code, payload, now_ms)
         else:
             self._device.events.confirm()
-            self._settled()
             code, payload = self._carry_out(command.code, payload, now_ms)
         return self._answered(command, self._channel.seal(self._address, command.sequence, code, payload), now_ms)
 
@@ -159,7 +162,7 @@ class Peripheral:
             if command.code == codes.CHLNG:
                 code, payload, scb = self._challenged(command, now_ms)
             elif command.code == codes.SCRYPT:
-                code, payload, scb = self._proved(command)
+                code, payload, scb = self._proved(command, now_ms)
             else:
                 code, payload = self._carry_out(command.code, command.payload, now_ms)
                 scb = b""
@@ -181,16 +184,17 @@ class Peripheral:
         rnd_a = Challenge.decode(command.payload).rnd_a
         rnd_b = self._random(RANDOM_BYTES)
         keys = SessionKeys(self._aes, key, rnd_a)
-        self._offer = (keys, rnd_a, rnd_b, default)
+        self._offer = (keys, rnd_a, rnd_b, default, now_ms)
         # cUID: vendor, model, version and serial number as in PDID, cut to its eight bytes.
         reply = ClientCryptogram(self._identity.encode()[:8], rnd_b, keys.client_cryptogram(rnd_a, rnd_b))
         return codes.CCRYPT, reply.encode(), bytes((codes.SCS_CCRYPT,)) + command.scb_data
 
-    def _proved(self, command: frame.Frame) -> tuple:
-        if self._offer is None or command.scb_type != codes.SCS_SCRYPT:
+    def _proved(self, command: frame.Frame, now_ms: int) -> tuple:
+        offer, self._offer = self._offer, None
+        # Plain frames, which anybody can send, must not keep an offer open for a SCRYPT that was held back.
+        if offer is None or command.scb_type != codes.SCS_SCRYPT or now_ms - offer[4] > codes.OFFLINE_AFTER_MS:
             return codes.NAK, bytes((codes.NAK_SECURITY_BLOCK,)), b""
-        keys, rnd_a, rnd_b, default = self._offer
-        self._offer = None
+        keys, rnd_a, rnd_b, default, _ = offer
         cryptogram = ServerCryptogram.decode(command.payload).cryptogram
         if not equal(cryptogram, keys.server_cryptogram(rnd_a, rnd_b)):
             return codes.RMAC_I, bytes(16), bytes((codes.SCS_RMAC_I, 0xFF))
@@ -211,11 +215,21 @@ class Peripheral:
             return codes.ACK, b""  # nothing that happened at the door is told under a key that everybody knows
         return self._carry_out(code, payload, now_ms)
 
-    def _settled(self) -> None:
-        """A panel that knows the key was heard: the setting of the line on trial, if there is one, is kept."""
-        if self._trial is not None:
-            self._keeper.keep_line(self._address, self._baud)
+    def _settled(self) -> bool:
+        """A panel that knows the key was heard: the setting of the line on trial, if there is one, is kept. False where
+        it cannot be kept: the device is back at the old one, where it also is after a power cut, and says nothing here.
+        """
+        if self._trial is not None and not self._installing:
+            if not self._keeper.keep_line(self._address, self._baud):
+                self._return_to_old_line()
+                return False
             self._trial = None
+        return True
+
+    def _return_to_old_line(self) -> None:
+        self._address, self._baud, _ = self._trial
+        self._trial = None
+        self._forget()
 
     def _carry_out(self, code: int, payload: bytes, now_ms: int) -> tuple:
         """Code and plain payload of the reply."""

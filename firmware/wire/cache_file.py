@@ -20,7 +20,7 @@ except ImportError:  # CPython
 
 MAGIC = b"ZHC1"  # the digit is the version of the format; another one is refused
 MAX_CACHE_BYTES = const(12288)
-BLOCK_BYTES = const(512)
+BLOCK_BYTES = const(256)
 PIN_KEY_BYTES = const(16)
 NO_HOLDER = const(0xFFFF)  # in the table of PIN keys: the key of PINs that identify alone
 

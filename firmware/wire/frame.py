@@ -93,6 +93,11 @@ def decode(raw: bytes, max_bytes: int = MAX_FRAME_BYTES) -> Frame:
     return Frame(raw, scb_end, end)
 
 
+# So many checksums may fail in a row before a start that was none costs the bytes that it claimed: otherwise bytes made
+# for it would have each of them summed fifty times, and a small processor would do nothing else.
+_MOST_FAILED = 8
+
+
 class FrameParser:
     """Finds frames in a stream of bytes, whatever lies between them. Holds at most one frame's worth of bytes.
 
@@ -102,6 +107,7 @@ class FrameParser:
     def __init__(self, max_bytes: int = MAX_FRAME_BYTES):
         self._max_bytes = max_bytes
         self._buffer = b""
+        self._failed = 0
         self.damaged = 0
 
     @property
@@ -112,6 +118,7 @@ class FrameParser:
     def reset(self) -> None:
         """Forget a frame that has begun."""
         self._buffer = b""
+        self._failed = 0
 
     def feed(self, data: bytes) -> list:
         """Take bytes as they came; return the frames they completed, in order. Never raises."""
@@ -132,9 +139,13 @@ class FrameParser:
                 try:
                     frames.append(decode(buffer[at : at + length], self._max_bytes))
                     at += length
+                    self._failed = 0
                     continue
                 except FrameError:
-                    pass  # counted below; the search goes on one byte further, a good frame may begin inside
+                    # Counted below; the search goes on one byte further, a good frame may begin inside.
+                    self._failed += 1
+                    if self._failed > _MOST_FAILED:
+                        at += length - 1
             self.damaged += 1
             at += 1
         self._buffer = buffer[at:]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from center.contract import catalogue
@@ -84,6 +84,15 @@ class FireInputs(Protocol):
 
 
 FIRE_INPUTS = ("fire", "fire-latched")
+# Inputs that are no portal's: by the names that the device profiles give them.
+SENSORS: Mapping[str, Callable[[str], catalogue.AnyEventData]] = {
+    "smoke": catalogue.SmokeSensed,
+    "water": catalogue.WaterSensed,
+    "panic": catalogue.PanicPressed,
+    "pir": catalogue.MotionSensed,
+}
+# Detectors fire again and again while somebody is there, whom a minute tells well enough; alarms are never thinned out.
+MOTION_EVERY_MS = 60_000
 
 
 class Devices:
@@ -99,6 +108,8 @@ class Devices:
         self._fire: FireInputs | None = None
         self._nodes: Nodes | None = None
         self._on_battery: dict[str, bool] = {}
+        self._sensed: dict[tuple[str, str], bool] = {}
+        self._moved_ms: dict[str, int] = {}
         self._online: dict[str, bool | None] = {}  # None: not heard of since start
         self.loop = JobLoop("devices", judge.clock, length=QUEUE_LENGTH + 4 * count)
 
@@ -165,6 +176,8 @@ class Devices:
             case InputChanged(device=device, name="tamper", active=active):
                 if active:
                     self._report(catalogue.DeviceTampered(device))
+            case InputChanged(device=device, name=name, active=active) if name in SENSORS:
+                self._sense(device, name, active)
             case PowerChanged(device=device, on_battery=on_battery):
                 # Mains at first sight is how it should be, and no event.
                 if self._on_battery.get(device, False) is not on_battery:
@@ -173,6 +186,19 @@ class Devices:
             case CardRead() | KeysEntered() | TextScanned() | InputChanged():
                 if observation.device in self._portals:
                     self._portals[observation.device].observe(observation)
+
+    def _sense(self, device: str, name: str, active: bool) -> None:
+        """One event each time that a sensor's contact opens; what a device says again after a loss is no news."""
+        was = self._sensed.get((device, name), False)
+        self._sensed[device, name] = active
+        if was or not active:
+            return
+        if name == "pir":
+            now_ms = self._judge.clock.monotonic_ms()
+            if now_ms - self._moved_ms.get(device, now_ms - MOTION_EVERY_MS) < MOTION_EVERY_MS:
+                return
+            self._moved_ms[device] = now_ms
+        self._report(SENSORS[name](device))
 
     def _report(self, data: catalogue.AnyEventData) -> None:
         self.loop.submit(lambda: self._judge.fact(data))

@@ -88,7 +88,7 @@ def build(
     )  # fmt: skip
     data = cache_file.encode(header, tables, keys)
     credentials = len(tables[cache_file.CREDENTIALS])
-    holders = holders_by_digest(policy, settings.portal, keys)
+    holders = holders_by_digest(policy, keys)
     content = data[len(cache_file.MAGIC) :][: offline.CONTENT_BYTES]
     return Built(data, content, expires_ms, credentials, left_out, excluded, holders)
 
@@ -114,12 +114,12 @@ def excluded_for(portal: PortalPolicy | None, policy: Policy) -> str | None:
     return None
 
 
-def holders_by_digest(policy: Policy, portal: str, keys: offline.CacheKeys) -> Mapping[bytes, str]:
-    """Whose card or PIN a digest in a record is; revoked and expired ones too, since they may have opened before the
-    node heard of it."""
+def holders_by_digest(policy: Policy, keys: offline.CacheKeys) -> Mapping[bytes, str]:
+    """Whose card or PIN a digest in a record is; also of those who may not enter now: they may have entered before
+    the node heard of it."""
     found: dict[bytes, str] = {}
     for credential in policy.credentials.values():
-        if credential.kind in (_CARD, _PIN) and _has_rule(credential, portal, policy):
+        if credential.kind in (_CARD, _PIN):
             found[_digest(credential, keys)] = credential.holder
     return MappingProxyType(found)
 

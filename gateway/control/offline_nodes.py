@@ -28,6 +28,7 @@ AGAIN_S = 2.0  # after a disk or a device that did not take something
 FILE_AGAIN_S = 20.0  # after a cache that did not arrive
 LOOK_S = 30.0  # how often the day, the cache's age and the clock are looked at
 TIME_EVERY_S = 3600.0
+HOLDERS_KEPT = 8  # builds whose digests can still be told: policies and keys change while a node is away
 RENEW_BEFORE_MS = 86_400_000  # of a cache that says the same: a day after it was sent
 
 log = get("nodes")
@@ -147,22 +148,17 @@ class OfflineNode:
         while True:
             self._answer.clear()
             wait_s = LOOK_S
-            try:
-                if self._held is not None:
-                    await self._tell()
-                if self._records:
-                    await self._store()
-                if self._acknowledge and self._held is not None:
-                    await self._line.manufacturer(
-                        self.settings.device, offline.stored(self._stored.journal, self._stored.number)
-                    )  # fmt: skip
-                    self._acknowledge = False
-            except (DriverError, StoreError) as e:
-                log.warning("a node waits", device=self.settings.device, error=str(e))
-                wait_s = AGAIN_S
+            for work in (self._tell, self._store, self._confirm):  # none of them waits for another to work
+                try:
+                    await work()
+                except (DriverError, StoreError) as e:
+                    log.warning("a node waits", device=self.settings.device, error=str(e))
+                    wait_s = AGAIN_S
             await _wait(self._answer, wait_s)
 
     async def _tell(self) -> None:
+        if self._held is None:
+            return
         clock, device = self._judge.clock, self.settings.device
         mode = NODE_MODES.get(self._judge.conditions.mode(self.settings.portal), offline.MODE_ORDINARY)
         if mode != self._mode_told:
@@ -178,6 +174,8 @@ class OfflineNode:
 
     async def _store(self) -> None:
         """Commit what came, so that it can be acknowledged; only then does the node let cards through again."""
+        if not self._records:
+            return
         if self._built is None:
             await self._build()
         records = list(self._records)
@@ -192,6 +190,13 @@ class OfflineNode:
         done = {id(record) for record in records}  # what was told again meanwhile is another object, and acknowledged
         self._records = deque(record for record in self._records if id(record) not in done)
         self._acknowledge = True
+
+    async def _confirm(self) -> None:
+        """Acknowledge what is committed."""
+        if self._acknowledge and self._held is not None:
+            told = offline.stored(self._stored.journal, self._stored.number)
+            await self._line.manufacturer(self.settings.device, told)
+            self._acknowledge = False
 
     def _holder_of(self, digest: bytes) -> str | None:
         found = (holders.get(digest) for holders in self._holders)
@@ -227,7 +232,7 @@ class OfflineNode:
             node_cache.build, judge.policy, self.settings, keys, judge.site_key, LIMITS, now, mode
         )  # fmt: skip
         self._built, self._built_for = built, wanted
-        self._holders = (built.holders, *self._holders[:1])
+        self._holders = (built.holders, *self._holders[: HOLDERS_KEPT - 1])
         if built.left_out:
             log.warning("a node's cache is full", device=self.settings.device, left_out=built.left_out)
 
@@ -235,7 +240,8 @@ class OfflineNode:
         built, held = self._built, self._held
         if built is None or held is None:
             return
-        if held.content == built.content and held.expires_ms >= built.expires_ms - RENEW_BEFORE_MS // 2:
+        # One that ends too late was made while the clock was ahead, and may not have begun.
+        if held.content == built.content and abs(held.expires_ms - built.expires_ms) <= RENEW_BEFORE_MS // 2:
             return
         await self._line.transfer(self.settings.device, codes.FILE_OFFLINE_CACHE, built.data)
         log.info("a node has its cache", device=self.settings.device, credentials=built.credentials)

@@ -243,8 +243,12 @@ class Journal:
         with `again`, was said in a report that the center had no room for)."""
         now_ms, certain = self._clock.now_ms(), self._clock.certain
         rows = self._rows_now()
-        self._recent.clear()
-        if await self._disk.ask(lambda: rows.report_lost(ranges, reason, now_ms, certain, again=again)):
+        self._recent.clear()  # what is gone must not be offered while the disk removes it
+        try:
+            said = await self._disk.ask(lambda: rows.report_lost(ranges, reason, now_ms, certain, again=again))
+        finally:
+            self._recent.clear()  # and what was committed meanwhile may have gone, too
+        if said:
             self._committed.set()
 
     async def begin_epoch(self) -> None:
@@ -264,6 +268,10 @@ class Journal:
         """Alarms that cannot be stored now, and those of such times that the center has not acknowledged: (memory
         epoch, events ascending). Fixes their identity: call it only when connected and about to publish on up/alarm."""
         return self._late.leaving()
+
+    def offer_early_again(self) -> None:
+        """The center has forgotten what it had, perhaps for the second time before it caught up."""
+        self._offered_again = False
 
     async def acknowledge_early(self, epoch: str, upto: int) -> None:
         """The center has stored these numbers of a memory epoch. Written soon, never waits for the disk."""
@@ -375,7 +383,10 @@ class Journal:
 
     async def _store_late(self, store: JournalRows, *, say_healed: bool) -> int:
         stamp = (self._clock.now_ms(), self._clock.certain) if say_healed else None
-        return await store_late(self._disk, store, self._late, max(self._acked_upto, store.acked_upto), stamp)
+        try:
+            return await store_late(self._disk, store, self._late, max(self._acked_upto, store.acked_upto), stamp)
+        finally:
+            self._recent.clear()  # rows may have gone to make room
 
     def _store_what_came_meanwhile(self) -> None:
         rows, keep = self._late.take_all()

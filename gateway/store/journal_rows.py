@@ -39,7 +39,11 @@ _PRUNE_EARLY = (
     " (SELECT epoch FROM early GROUP BY epoch HAVING min(acked) = 1 AND max(time_ms) < ?)"
 )
 
-# Numbers of rows that the pages hide, removed and below every row that is left: their count is enough.
+# Numbers of rows that the pages hide, removed and below all that is still shown as a number: their count is enough.
+# ?1: what the center has.
+_OLDEST_SHOWN = (
+    "SELECT min(?1, coalesce((SELECT min(seq) FROM journal), ?1), coalesce((SELECT min(before_seq) FROM early), ?1))"
+)
 _COUNT_HIDDEN = (
     "UPDATE meta SET value = CAST(value AS INTEGER) + (SELECT count(*) FROM hidden WHERE seq < ?)"
     " WHERE key = 'hidden_before'"
@@ -214,7 +218,7 @@ class JournalRows:
         with self._transaction():
             self._connection.executemany("DELETE FROM journal WHERE seq = ?", found)
             self._connection.execute(_PRUNE_EARLY, (before_ms,))
-            oldest = self._connection.execute("SELECT min(seq) FROM journal").fetchone()
+            oldest = self._connection.execute(_OLDEST_SHOWN, (self._free_upto(0),)).fetchone()
             self._connection.execute(_COUNT_HIDDEN, oldest)
             self._connection.execute("DELETE FROM hidden WHERE seq < ?", oldest)
         self.rows -= len(found)

@@ -111,6 +111,13 @@ def _check_names(document: PolicyDocument, schedules: dict[str, Schedule], sourc
                 )
 
     for i, portal in enumerate(document.portal):
+        if all("face" in combination for combination in portal.accepts):
+            _fail(
+                source,
+                f"portal[{i}].accepts",
+                f"expected a way in at {portal.name!r} for whoever has no face enrolled, got only combinations with"
+                ' face; add one without, such as ["card", "pin"]',
+            )
         known(f"portal[{i}].interlock", portal.interlock, portals)
         known(f"portal[{i}].leaves_zone", [portal.leaves_zone], zones)
         known(f"portal[{i}].enters_zone", [portal.enters_zone], zones)

@@ -6,6 +6,8 @@ import shutil
 import sqlite3
 import threading
 from bisect import bisect_right
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +24,7 @@ _decode = msgspec.msgpack.Decoder(AnyEventData).decode
 MAX_LIMIT = 500
 # What nobody on the site sees without the right to: neither a row, nor a gap in the numbers, nor a count.
 DURESS = CATALOGUE[AccessDuress].type
-# In one statement, so that nothing is removed between two looks. Null: how many there were before all that is left.
+# Null: how many there were before all that is left.
 _HIDDEN = """
     SELECT NULL, CAST(value AS INTEGER) FROM meta WHERE key = 'hidden_before'
     UNION ALL SELECT seq, 0 FROM journal WHERE type = 'zhian.access.duress'
@@ -129,7 +131,7 @@ class JournalReading:
     ) -> list[RecordedEvent]:
         """Events, newest first, at most `limit` (capped at MAX_LIMIT), and alarms that left early at their place among
         them, at most MAX_LIMIT more. Raises StoreError."""
-        with self._lock:
+        with self._look():
             acked = int(self._query("SELECT value FROM meta WHERE key = 'acked_upto'")[0][0])
             hidden = self._hidden()
             before = None if before_seq is None else hidden.real(before_seq)
@@ -145,7 +147,7 @@ class JournalReading:
 
     def shown(self, seq: int) -> int:
         """What the number `seq` of the journal is counted as here. Raises StoreError."""
-        with self._lock:
+        with self._look():
             return self._hidden().shown(seq)
 
     def _hidden(self) -> _Hidden:
@@ -156,7 +158,7 @@ class JournalReading:
 
     def counts(self) -> JournalCounts:
         """Totals of the present epoch. Raises StoreError."""
-        with self._lock:
+        with self._look():
             meta = dict(self._query("SELECT key, value FROM meta"))
             by_type = dict(self._query("SELECT type, count(*) FROM journal GROUP BY type"))
             made = int(self._query("SELECT coalesce(max(seq), 0) FROM journal")[0][0])
@@ -173,7 +175,7 @@ class JournalReading:
     def identities(self) -> set[tuple[str, int]]:
         """(epoch, seq) of every event that was ever meant for the center, those that are gone included. Raises
         StoreError."""
-        with self._lock:
+        with self._look():
             meta = dict(self._query("SELECT key, value FROM meta"))
             last = int(self._query("SELECT coalesce(max(seq), 0) FROM journal")[0][0])
             early = self._query("SELECT epoch, seq FROM early")
@@ -182,7 +184,7 @@ class JournalReading:
 
     def room(self, limits: JournalLimits, *, center: bool = True) -> Room:
         """What is left before events are lost, should the center fall silent now. Raises StoreError."""
-        with self._lock:
+        with self._look():
             acked = int(self._query("SELECT value FROM meta WHERE key = 'acked_upto'")[0][0])
             rows, newest = self._query("SELECT count(*), coalesce(max(seq), 0) FROM journal")[0]
         try:
@@ -197,6 +199,17 @@ class JournalReading:
             if self._open is not None:
                 self._open.close()
                 self._open = None
+
+    @contextmanager
+    def _look(self) -> Iterator[None]:
+        """One state of the file for all questions within: a commit between two of them would shift numbers."""
+        with self._lock:
+            self._query("BEGIN")
+            try:
+                yield
+            finally:
+                if self._open is not None and self._open.in_transaction:
+                    self._query("ROLLBACK")
 
     def _query(self, sql: str, values: tuple[object, ...] = ()) -> list[tuple]:  # type: ignore[type-arg]
         try:

@@ -76,8 +76,8 @@ class CoreLink:
             await asyncio.sleep(RETRY_S)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        hello = {"kind": "hello", "model": self._model, "sha256": self._sha256, "face_sha256": self._face_sha256}
-        await self._write(writer, hello)
+        models = {"model": self._model, "sha256": self._sha256, "face_sha256": self._face_sha256}
+        await self._write(writer, {"kind": "hello", **models})
         hearing = asyncio.create_task(self._hear(reader))
         try:
             while not hearing.done():

@@ -21,7 +21,7 @@ _OTHERS = (
     (b"%PDF", "a PDF"),
     (b"II*\0", "a TIFF"),
     (b"MM\0*", "a TIFF"),
-    (b"\x1aE\xdf\xa3", "a film"),
+    (b"\x1aE\xdf\xa3", "a video"),
 )
 _HAS_SIZE = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # JPEG start-of-frame markers
 
@@ -57,9 +57,9 @@ def kind_of(head: bytes) -> str | None:
     if head.startswith(_PNG):
         return "a PNG picture"
     if head.startswith(b"RIFF"):
-        return {b"WEBP": "an animated WebP" if _webp_moves(head) else "a WebP", b"AVI ": "a film"}.get(head[8:12])
+        return {b"WEBP": "an animated WebP" if _webp_moves(head) else "a WebP", b"AVI ": "a video"}.get(head[8:12])
     if head[4:8] == b"ftyp":
-        return "an AVIF or HEIC picture" if head[8:12] in (b"avif", b"avis", b"heic", b"heix", b"mif1") else "a film"
+        return "an AVIF or HEIC picture" if head[8:12] in (b"avif", b"avis", b"heic", b"heix", b"mif1") else "a video"
     found = next((text for magic, text in _OTHERS if head.startswith(magic)), None)
     return "a BMP picture" if found is None and head.startswith(_BMP) and head[6:10] == b"\0" * 4 else found
 
@@ -91,7 +91,7 @@ def _size(data: bytes | bytearray, name: str) -> tuple[int, int]:
         width, height = struct.unpack_from("<ii", data, 18)
         size, ended = (abs(width), abs(height)), len(data) >= min(struct.unpack_from("<I", data, 2)[0], MAX_BYTES)
     else:
-        got = kind_of(data[:64]) or ("something else" if data else "an empty file")
+        got = kind_of(bytes(data[:64])) or ("something else" if data else "an empty file")
         raise VisionError(f"{name}: expected a JPEG, PNG or BMP picture, got {got}; convert it")
     if data.startswith(_PNG) and _png_moves(data):
         raise VisionError(f"{name}: expected a still picture, got an animated PNG; save one picture of it")

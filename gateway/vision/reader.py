@@ -73,8 +73,9 @@ class PlateReader:
         """`own_votes` False: where others read, ours only says the kind. Raises VisionError where a model does not fit
         what the manifest says of it."""
         self._others, self._own_votes = others, own_votes or others is None
-        # Which model an observation names: the one whose text counts.
-        self.entry: Entry = others.entry if others is not None and not own_votes else reader.entry
+        # Which model an observation names: the published reader wherever it has a say. In a vote it decides alone
+        # where it is sure, and ours comes with this version of the package anyway.
+        self.entry: Entry = reader.entry if others is None else others.entry
         self.detector_net = Net(detector.content, detector.entry.name, threads=threads)
         self.reader_net = Net(reader.content, reader.entry.name, threads=threads)
         for net, model in ((self.detector_net, detector), (self.reader_net, reader)):

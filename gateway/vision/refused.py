@@ -1,7 +1,7 @@
 """Visits that came to nothing, kept on the site for whoever asks why a car was not let in. Bounded in rows and time.
 
-One JSON object a line (`gateway.refused_plates`), mode 0600, in the site's data folder; it never leaves the site, and no
-picture is in it.
+One JSON object a line (`gateway.refused_plates`), mode 0600, in the site's data folder; it never leaves the site, and
+no picture is in it.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ _WORDS = {
     "too-few-frames": "too few frames showed it (vision.agreeing_frames)",
     "behind": "another plate was nearer to the arm until the car was gone",
 }
+REASONS = (*Refusal, *_WORDS)
 
 
 def words(why: str) -> str:

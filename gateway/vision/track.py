@@ -17,6 +17,7 @@ GREW = 0.05  # share by which a plate's width changes, over what was seen, befor
 SURE = 3.0  # and in standard errors of that change
 MOVED = 0.6  # of a plate's width, down or up the picture, where the width says nothing
 LEAST_PLACES = 3
+STOOD = 0.3  # plate widths of way, or of change in width, below which a track never moved since it began
 
 
 class Direction(StrEnum):
@@ -65,6 +66,8 @@ class Track:
     agreed_ms: int | None = None
     announced: str | None = None
     other: list[Reading] = field(default_factory=list)  # legible, in a row, and not what was announced
+    moved: bool = False  # whether it was ever elsewhere, or nearer or farther, than where it began
+    _began_at: tuple[float, float, float] | None = None  # centre x, y and width, as in `places`
 
     @property
     def width(self) -> float:
@@ -84,6 +87,9 @@ class Track:
         self.places.append((now_ms, float(x), float(y), geometry.width(sighting.corners)))
         self.corners, self.seen_ms = sighting.corners, now_ms
         self.frames += 1
+        x0, y0, width = self._began_at = self._began_at or self.places[-1][1:]
+        apart = max(abs(float(x) - x0), abs(float(y) - y0), abs(self.width - width))
+        self.moved = self.moved or apart > STOOD * max(width, 1.0)
 
     def expected(self, now_ms: int) -> Quad:
         """About where it is now: moved on as between the last two frames, at most one width."""

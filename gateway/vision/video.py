@@ -1,7 +1,7 @@
 """Films as a camera would have shown them: a file to pictures at a steady pace, and pictures to visits.
 
-Only containers that are known by their first bytes are handed to the decoder, by a descriptor instead of a name, so that
-neither a playlist nor a name that looks like an address makes it open anything else.
+Only containers that are known by their first bytes are handed to the decoder, by a descriptor instead of a name, so
+that neither a playlist nor a name that looks like an address makes it open anything else.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Film:
         except VisionError:
             os.close(self._descriptor)
             raise
-        self._per_s = min(max(self._capture.get(cv2.CAP_PROP_FPS), 0.0), 240.0) or 25.0
+        self._per_s = min(max(0.0, self._capture.get(cv2.CAP_PROP_FPS)), 240.0) or 25.0  # also where it is no number
         count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
         self.length_ms = round(count / self._per_s * 1000) if 0 < count < 1e9 else None
         try:
@@ -165,9 +165,13 @@ class Film:
         wide, high = (round(self._capture.get(p)) for p in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
         if wide * high > MAX_PIXELS:
             allowed = MAX_PIXELS // 1_000_000
-            raise VisionError(f"{self.name}: {wide} x {high} pixels, expected at most {allowed} million; make it smaller")
+            raise VisionError(
+                f"{self.name}: {wide} x {high} pixels, expected at most {allowed} million; make it smaller"
+            )
         if min(wide, high) < MIN_SIDE:
-            raise VisionError(f"{self.name}: {wide} x {high} pixels, expected at least {MIN_SIDE} a side; record it again")
+            raise VisionError(
+                f"{self.name}: {wide} x {high} pixels, expected at least {MIN_SIDE} a side; record it again"
+            )
 
     def _moment(self, before_ms: int) -> int:
         """When the picture just taken is shown: as the film says, or one picture after the last where that is wrong."""

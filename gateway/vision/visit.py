@@ -16,7 +16,7 @@ import numpy as np
 
 from gateway.vision import quad as geometry
 from gateway.vision.quad import Quad
-from gateway.vision.text import Reading
+from gateway.vision.text import UNREADABLE, Reading
 from gateway.vision.track import Direction, Sighting, Track, Votes
 
 GONE_AFTER_MS = 2000
@@ -63,19 +63,22 @@ class Visits:
     agreeing_frames: int
     unread: list[Unread] = field(default_factory=list)
     _tracks: list[Track] = field(default_factory=list)
+    _looked_ms: int = 0
 
     def frame(self, now_ms: int, sightings: Sequence[Sighting]) -> list[Seen]:
         """One frame's plates. Refused readings and those below `min_score` keep a visit open and vote for nothing."""
         self._end(now_ms)
+        self._looked_ms = now_ms
         for track, sighting in self._assigned(now_ms, sightings):
             track.see(now_ms, sighting)
             self._count(track, sighting.reading, now_ms)
         return self._due(now_ms)
 
     def still(self, now_ms: int) -> list[Seen]:
-        """Nothing moved since the frame before: whoever was there is there."""
+        """Nothing moved since the frame before: whoever was there at the last look is there, and nobody else."""
         for track in self._tracks:
-            track.seen_ms = max(track.seen_ms, now_ms)
+            if track.seen_ms >= self._looked_ms:
+                track.seen_ms = max(track.seen_ms, now_ms)
         return self._due(now_ms)
 
     def quiet(self, now_ms: int) -> list[Seen]:
@@ -193,7 +196,8 @@ def _differing(one: str, other: str) -> int:
 
 
 def _unread(track: Track) -> Unread | None:
-    """Why a visit came to nothing, None where it came to something or was only a flicker."""
+    """Why a visit came to nothing; None where it came to something, was only a flicker, or was part of the scene: what
+    never moved and never looked like a number."""
     if track.announced is not None or track.frames < LEAST_REFUSED_FRAMES:
         return None
     if track.votes:
@@ -203,4 +207,6 @@ def _unread(track: Track) -> Unread | None:
     if not track.refused:
         return None
     best = max(track.refused, key=lambda reading: reading.score)
+    if best.refused is not None and best.score < UNREADABLE and not track.moved:
+        return None
     return Unread(best.text, best.kind, best.score, track.frames, str(best.refused or "weak"), track.seen_ms)

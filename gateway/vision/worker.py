@@ -54,7 +54,8 @@ async def run(config_file: Path) -> None:
     )
     with ThreadPoolExecutor(1, thread_name_prefix="infer") as inference:
         heard = faces.listener(inference) if faces is not None else None
-        link = CoreLink(socket, plates.entry.name, plates.entry.sha256, now_ms, heard)
+        wants = faces.reader.embedder.sha256 if faces is not None else ""
+        link = CoreLink(socket, plates.entry.name, plates.entry.sha256, now_ms, heard, wants)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(link.run())
             watching = [Watch(camera, config.vision, plates, link, inference, refused) for camera in cameras]
@@ -66,7 +67,8 @@ async def run(config_file: Path) -> None:
                 tasks.create_task(door.watch())
                 tasks.create_task(faces.watch(door, link.send, inference).read())
             named = [c.name for c in (*cameras, *doors)]
-            log.info("vision is running", cameras=named, model=plates.entry.sha256[:12], faces=faces is not None)
+            told = {"reader": config.vision.reader, "model": plates.entry.name, "sha256": plates.entry.sha256[:12]}
+            log.info("vision is running", cameras=named, faces=faces is not None, **told)
             systemd.ready(f"{len(named)} cameras")
 
 
@@ -78,11 +80,11 @@ def _asked(config_file: Path, config: GatewayConfig) -> Asked:
 
 
 def _reader(config: GatewayConfig) -> PlateReader:
-    """Ours, or the published one, which reads the text while ours says the kind. Raises VisionError."""
-    threads = config.vision.threads
-    if config.vision.reader == "own":
+    """Ours; the published one, which reads the text while ours says the kind; or the vote. Raises VisionError."""
+    threads, asked = config.vision.threads, config.vision.reader
+    if asked == "own":
         return load_default(threads=threads)
-    return load_vote(threads=threads, must_be_accepted=config.site.kind == "real", own_votes=False)
+    return load_vote(threads=threads, must_be_accepted=config.site.kind == "real", own_votes=asked == "vote")
 
 
 def _cameras(config_file: Path, config: GatewayConfig, purpose: str) -> list[FolderCamera]:
@@ -159,7 +161,7 @@ class Watch:
         self.unread += 1
         log.info("plate not read", camera=self.camera.name, why=unread.why, frames=unread.frames)
         try:
-            self._refused.add(self.camera.name, unread, at_ms)
+            self._refused.add(self.camera.name, unread, unread.seen_ms or at_ms)
         except VisionError as e:
             log.warning("what was not read is not kept", why=str(e))
 

@@ -14,12 +14,13 @@ from fastapi import Path as InPath
 from fastapi.responses import JSONResponse, Response
 
 from gateway import config as configuration
+from gateway import refused_plates
 from gateway.errors import OperationRefusedError, OperationsUnavailableError
 from gateway.model import PortalMode, SiteStatus
 from gateway.operations.client import OperationsClient
 from gateway.store.capacity import JournalLimits
 from gateway.store.reading import JournalReading
-from gateway.web import metrics, showing, sources
+from gateway.web import metrics, showing, sources, unread
 from gateway.web.answers import Done, Events, Problem, event_of
 from gateway.web.sources import Look, Place, Reading, StatusClient
 from gateway.web.texts import TEXTS, TITLE
@@ -38,7 +39,11 @@ PROBLEMS: dict[int | str, dict[str, object]] = {
 
 
 def create(
-    client: StatusClient, reading: Reading, place: Place, room_hours: Callable[[], float | None] | None = None
+    client: StatusClient,
+    reading: Reading,
+    place: Place,
+    room_hours: Callable[[], float | None] | None = None,
+    kept: unread.UnreadList = unread.NONE_KEPT,
 ) -> FastAPI:
     """The application over its sources. Raises pages.errors.PageError where ZHIAN_PAGE_TOKEN cannot be used."""
     app = application.create(
@@ -47,6 +52,7 @@ def create(
     site = _Site(app.state.pages, client, reading, place)
     _add_pages(app, site)
     _add_rest(app, site)
+    unread.add(app, app.state.pages, kept)
     metrics.add(app, client, reading, room_hours)
     return app
 
@@ -62,7 +68,7 @@ async def serve(config_file: Path) -> None:
         return reading.room(limits, center=config.uplink.mode != "none").hours
 
     try:
-        pages_of_site = create(client, reading, place_of(config), room_hours)
+        pages_of_site = create(client, reading, place_of(config), room_hours, unread_of(config_file, config))
         await serving.serve(pages_of_site, host=config.web.host, port=config.web.port)
     finally:
         reading.close()
@@ -81,6 +87,14 @@ def place_of(config: configuration.GatewayConfig) -> Place:
         zone=ZoneInfo(site.timezone),
         portals={p.name: {"zh": p.label.zh, "en": p.label.en} for p in portals},
     )
+
+
+def unread_of(config_file: Path, config: configuration.GatewayConfig) -> unread.UnreadList:
+    """Where the plates that were not read are listed."""
+    file = configuration.refused_plates_file(config_file, config)
+    cameras = tuple(camera.name for camera in config.camera if camera.purpose == "plates")
+    vision = config.vision
+    return unread.UnreadList(lambda: refused_plates.read(file), cameras, vision.refused_rows, vision.refused_days)
 
 
 class _Site:

@@ -22,9 +22,7 @@ class Choice:
     key: str
     values: tuple[str, ...] = ()
     unit: str = ""
-    only: str = (
-        ""  # of the doors, those with a "camera", one for a "face", or a "fire" release; of people, a "face"
-    )
+    only: str = ""  # of the doors, those with a "camera", one for a "face", or a "fire" release; of people, a "face"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +58,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("fire", "alert", ("light_fire",), mends=("clear_fire", "reset_fire")),
     Fault("wire", "linked", ("cut_fire_wire", "bridge_fire_wire"), (Choice("door", only="fire"),), ("mend_fire_wire",)),
     Fault("lockdown", "locked", ("lockdown",), mends=("end_lockdown",)),
+    Fault("card", "person", ("revoke_card",), (Choice("who"),)),
     Fault("mode", "locked", ("set_mode",), (DOOR, Choice("mode", tuple(MODES)))),
     Fault(
         "visitor",

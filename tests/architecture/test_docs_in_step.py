@@ -54,7 +54,7 @@ def test_every_option_is_documented_with_its_command_and_no_other() -> None:
     wrong = []
     for line, command in commands().items():
         options = {option for parameter in command.params for option in parameter.opts if option.startswith("--")}
-        documented = set(re.findall(r"^\| `(--[a-z-]+)", sections().get(line, ""), re.M))
+        documented = set(re.findall(r"^\| `(--[a-z0-9-]+)", sections().get(line, ""), re.M))
         wrong += [f"{line} {option}" for option in options ^ documented - {"--help"}]
     assert not wrong, sorted(wrong)
 

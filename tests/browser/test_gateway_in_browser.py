@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from playwright.async_api import expect
 from virtual_site import PLACE, BrokenReading, VirtualSite
 from windows import Enter
 
+from gateway.refused_plates import Row
 from gateway.web.app import create
+from gateway.web.unread import UnreadList
 
 pytestmark = pytest.mark.browser
 BOTH = pytest.mark.parametrize("locale", ["zh", "en"])
@@ -121,3 +124,25 @@ async def test_language_switch(enter: Enter, site: VirtualSite) -> None:
     await visit.page.click("form[action='/leave'] button")
     await expect(visit.page.locator("#token")).to_be_focused()
     await visit.shot("enter-desk-zh")
+
+
+@SIZES
+async def test_plates_that_were_not_read(enter: Enter, site: VirtualSite, width: str) -> None:
+    began = time.time_ns() // 1_000_000
+    rows = [
+        Row(began - 60_000 * n, camera, why, text, "blue" if n % 2 else "green", 0.12 * n, 3 + n)
+        for n, (camera, why, text) in enumerate(
+            (("lane", "nothing", ""), ("lane", "length", "京A1234"), ("back-gate", "weak", "沪BD98765"))
+        )
+    ]
+    kept = UnreadList(lambda: rows, ("lane", "back-gate"), 500, 7)
+    visit = await enter(create(site, site.reading, PLACE, kept=kept), width=width, locale="zh")
+    await visit.page.click("#unread-plates")
+    await expect(visit.page.locator("#unread tr")).to_have_count(3)
+    assert not await visit.scrolls_sideways()
+    await visit.shot(f"gateway-unread-{width}-zh", whole=True)
+    await visit.page.select_option("#camera", "back-gate")
+    await expect(visit.page.locator("#unread tr")).to_have_count(1)
+    await visit.page.click("text=返回首页")
+    await expect(visit.page.locator("#events-title")).to_be_visible()
+    assert visit.complaints == []

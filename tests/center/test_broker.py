@@ -101,10 +101,14 @@ def servers(config: Path) -> list[int]:
 
 
 def test_sigterm_ends_everything_and_a_second_start_works(start, config: Path, port: int) -> None:
+    former = config.parent / "broker" / "jetstream" / "$G"
+    (former / "streams").mkdir(parents=True)
     for _ in range(2):
         process = start()
         until(lambda: answers(port), "MQTT answers")
         assert len(servers(config)) == 1
+        assert not former.exists(), "nothing reads the former account's data"
+        assert (config.parent / "broker" / "jetstream").is_dir()
         process.send_signal(signal.SIGTERM)
         assert process.wait(DEADLINE_S) == 0
         assert servers(config) == []
@@ -130,6 +134,30 @@ def test_a_server_that_dies_is_an_error(start, config: Path, port: int) -> None:
     _, said = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 1
     assert "nats-server ended by itself (signal 9)" in said
+
+
+def mqtt_connect(user: bytes, password: bytes) -> bytes:
+    body = b"\x00\x04MQTT\x04\xc2\x00\x1e" + b"".join(
+        len(one).to_bytes(2, "big") + one for one in (b"x", user, password)
+    )
+    length, rest = b"", len(body)
+    while rest or not length:
+        length += bytes([rest & 0x7F | (0x80 if rest > 0x7F else 0)])
+        rest >>= 7
+    return b"\x10" + length + body
+
+
+def test_a_huge_connect_ends_nobody_but_itself(start, config: Path, port: int) -> None:
+    """What nats-server asks us about it is twice what we take: \\x01 is six bytes in JSON."""
+    process = start()
+    assert any("ready" in line for line in iter(process.stderr.readline, ""))
+    with socket.create_connection(("127.0.0.1", port)) as hostile:
+        hostile.sendall(mqtt_connect(b"\x01" * 65535, b"\x01" * 65535))
+        assert any("expected at most 1048576" in line for line in iter(process.stderr.readline, ""))
+        with socket.create_connection(("127.0.0.1", port), DEADLINE_S) as honest:
+            honest.sendall(mqtt_connect(b"center", SECRET.encode()))
+            assert honest.recv(4) == b"\x20\x02\x00\x00"
+    assert process.poll() is None
 
 
 def test_a_taken_port_is_one_sentence(start, config: Path, port: int) -> None:

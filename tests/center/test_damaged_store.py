@@ -125,7 +125,124 @@ def test_what_cannot_be_read_now_is_no_damage() -> None:
         assert not damage.is_damage(e.value)
 
 
-def test_looking_at_the_file_at_start_takes_no_longer_than_it_may(path: Path) -> None:
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        damage.check(connection, path, timeout_s=-1)
-        assert connection.execute("SELECT count(*) FROM event").fetchone() == (EVENTS,), "and it can be used after it"
+def test_looking_at_the_file_at_start_takes_no_longer_than_it_may(tmp_path: Path) -> None:
+    """By default long enough to meet the damage in this file; with less time it does not come so far."""
+    path = tmp_path / "large.sqlite"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as connection:
+        connection.execute("PRAGMA journal_mode=OFF")
+        connection.execute("PRAGMA synchronous=OFF")
+        connection.execute("CREATE TABLE large (key INTEGER PRIMARY KEY, body BLOB)")
+        connection.execute(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 800000)"
+            " INSERT INTO large SELECT i, zeroblob(60) FROM n"
+        )
+    with path.open("r+b") as file:
+        file.seek(4 * 4096)  # SQLite walks a tree from its other end
+        file.write(b"\xa5" * 4096)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as connection:
+        damage.check(connection, path, timeout_s=0.001)
+        assert connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (1,), "and can be used after it"
+        with pytest.raises(StoreDamagedError):
+            damage.check(connection, path)
+
+
+def spoil_events(path: Path) -> None:
+    """The table of events is broken; the addresses can be read."""
+    with contextlib.closing(sqlite3.connect(path)) as other:
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        ((page,),) = other.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'event'").fetchall()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * 4096)
+        file.write(b"\xa5" * 4096)
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("step", range(1, 6))
+def test_a_kill_while_it_is_set_aside_loses_no_address(path: Path, step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before each rename and sync of the folder: the next start has the addresses, and the damaged file is kept."""
+    spoil_events(path)
+    harmed = path.read_bytes()
+    Path(f"{path}-wal").write_bytes(b"")
+    steps = 0
+
+    def counted(real):
+        def run(*given):
+            nonlocal steps
+            steps += 1
+            if steps == step:
+                raise Killed
+            return real(*given)
+
+        return run
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", counted(Path.rename))
+        patched.setattr(damage, "_sync", counted(damage._sync))
+        database = SqliteDatabase(path)
+        with pytest.raises(Killed):
+            database.claim()
+        database.close()
+    with contextlib.closing(EventWriter(path)) as writer:
+        assert address_table.read(SqliteDatabase(path)) == [ADDRESS]
+        assert store(writer, 1).stored == 1
+    assert path.with_name("center.sqlite.damaged-1").read_bytes() == harmed
+    assert {one.name for one in path.parent.iterdir()} <= {
+        "center.sqlite", "center.lock", "center.sqlite.damaged-1", "center.sqlite.damaged-1-wal",
+        "center.sqlite.damaged-1-shm",
+    }  # fmt: skip
+
+
+def test_a_disk_without_room_for_a_new_file_leaves_everything(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spoil_events(path)
+    with monkeypatch.context() as patched:
+        patched.setattr("center.store.database.open_for_writing", full_for_new_files)
+        with pytest.raises(StoreError, match=r"center\.sqlite: damaged, and a new one cannot be made .*full"):
+            EventWriter(path)
+    assert {one.name for one in path.parent.iterdir()} - {"center.sqlite-wal", "center.sqlite-shm"} == {
+        "center.sqlite",
+        "center.lock",
+    }
+    EventWriter(path).close()
+    assert address_table.read(SqliteDatabase(path)) == [ADDRESS]
+
+
+def full_for_new_files(path: Path) -> sqlite3.Connection:
+    if path.name.endswith(".building"):
+        path.touch()
+        raise StoreError(f"{path}: the disk is full")
+    return sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+
+
+def test_what_cannot_be_set_aside_at_first_is_set_aside_later(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A running center tries again with each commit; the file is so broken that it cannot even be opened."""
+    with contextlib.closing(EventWriter(path)) as writer:
+        store(writer, EVENTS + 1)
+        writer._database._shut()
+        header(path)
+
+        def refuse(path: Path) -> Path:
+            raise StoreError(f"{path}: cannot be set aside (Read-only file system)")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(damage, "set_aside", refuse)
+            for _ in range(2):
+                with pytest.raises(StoreError, match="Read-only"):
+                    store(writer, EVENTS + 2)
+        with pytest.raises(StoreDamagedError, match="set aside as"):
+            store(writer, EVENTS + 2)
+        assert store(writer, EVENTS + 2).stored == 1
+
+
+def test_a_reader_that_meets_damage_says_so(path: Path) -> None:
+    spoil_events(path)
+    with (
+        pytest.raises(StoreDamagedError, match=r"damaged .* start `zhian center run` again"),
+        SqliteDatabase(path).reading() as read,
+    ):
+        read.rows("SELECT sum(length(data)) FROM event")
+    header(path)
+    with pytest.raises(StoreDamagedError), SqliteDatabase(path).reading():
+        pass

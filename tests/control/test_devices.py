@@ -59,6 +59,34 @@ async def test_one_event_for_each_change(site, devices, settle):
     assert [data.supply for data in site.recorded if hasattr(data, "supply")] == ["battery", "mains"]
 
 
+async def test_a_sensor_is_one_event_each_time_and_what_is_said_again_is_no_news(site, devices, settle):
+    for name, active in (
+        ("smoke", False), ("smoke", True), ("smoke", True), ("smoke", False), ("smoke", True),
+        ("water", True), ("panic", True), ("pir", True),
+    ):  # fmt: skip
+        devices.observe(InputChanged("reader", name, active))
+    devices.observe(DeviceOffline("reader", "timeout"))
+    devices.observe(DeviceOnline("reader", True))
+    devices.observe(InputChanged("reader", "water", True))
+    await settle()
+    assert [fact for fact in site.facts if not fact.startswith("Device")] == [
+        "SmokeSensed", "SmokeSensed", "WaterSensed", "PanicPressed", "MotionSensed",
+    ]  # fmt: skip
+    assert devices.fire.heard == [("reader", "offline"), ("reader", "online")], "a smoke detector is no fire panel"
+
+
+async def test_motion_is_told_once_a_minute(site, devices, settle):
+    for moment_ms in (0, 59_999, 60_000, 61_000):
+        site.clock.ms = moment_ms
+        for device in ("reader", "other"):
+            devices.observe(InputChanged(device, "pir", True))
+            devices.observe(InputChanged(device, "pir", False))
+    await settle()
+    assert [(type(data).__name__, data.device) for data in site.recorded] == [
+        ("MotionSensed", "reader"), ("MotionSensed", "other"), ("MotionSensed", "reader"), ("MotionSensed", "other"),
+    ]  # fmt: skip
+
+
 async def test_fire_is_heard_at_once_and_not_through_a_queue(devices):
     devices.observe(DeviceOnline("reader", True))
     devices.observe(InputChanged("reader", "fire", True))

@@ -33,7 +33,10 @@ class Lobby:
 
 
 def gallery_line(*references, version=1, **more) -> bytes:
-    rows = [{"holder": h, "reference": base64.b64encode(v.astype("<f4").tobytes()).decode()} for h, v in references]
+    rows = [
+        {"holder": h, "cameras": ["lobby"], "reference": base64.b64encode(v.astype("<f4").tobytes()).decode()}
+        for h, v in references
+    ]
     return json.dumps({"kind": "gallery", "version": version, "references": rows} | more).encode() + b"\n"
 
 
@@ -93,7 +96,7 @@ def test_a_picture_of_a_holder_is_an_attack_on_the_portal_and_names_nobody(reade
 def test_a_card_makes_it_one_comparison(reader, watch, enrolled, holder):
     six = [(f"h{n}", np.eye(192, dtype=np.float32)[n]) for n in range(6)]  # more than the table supports
     enrolled.hear(gallery_line(*six, ("owner", probe_of(reader, holder))))
-    assert enrolled.alone is None
+    assert enrolled.at("lobby").alone is None
     assert not enrolled.asks("lobby")  # nobody looks at all
     enrolled.hear(json.dumps({"kind": "claim", "camera": "lobby", "holder": "owner", "until_ms": 5000}).encode())
     assert enrolled.asks("lobby")
@@ -114,6 +117,26 @@ def test_a_claim_ends(enrolled, reader, holder):
     assert enrolled.claimed("lobby") is None
 
 
+def test_a_reference_counts_only_at_the_cameras_that_it_names(reader, enrolled, holder):
+    probe = probe_of(reader, holder)
+    enrolled.hear(gallery_line(("h1", probe)))
+    assert enrolled.candidate("lobby", probe)[0].holder == "h1"
+    assert enrolled.candidate("garage", probe) == (None, False)
+    enrolled.hear(json.dumps({"kind": "claim", "camera": "garage", "holder": "h1", "until_ms": 5000}).encode())
+    assert enrolled.candidate("garage", probe) == (None, True)
+    assert not enrolled.asks("garage")
+    nowhere = gallery_line(("h1", probe), version=2).replace(b'["lobby"]', b"[]")
+    enrolled.hear(nowhere)
+    assert not enrolled.asks("lobby")
+
+
+def test_whoever_was_told_of_and_then_shows_a_card_is_told_of_again(reader, watch, enrolled, holder):
+    enrolled.hear(gallery_line(("h1", probe_of(reader, holder))))
+    assert [t.claimed for t in play(watch, holder) + play(watch, holder, 1600)] == [False]
+    enrolled.hear(json.dumps({"kind": "claim", "camera": "lobby", "holder": "h1", "until_ms": 5000}).encode())
+    assert [t.claimed for t in play(watch, holder, 2200)] == [True]
+
+
 def test_without_a_gallery_nobody_looks(enrolled):
     assert not enrolled.asks("lobby")
 
@@ -123,7 +146,7 @@ def test_without_a_gallery_nobody_looks(enrolled):
     [
         b"{}\n",
         b"not json\n",
-        b'{"kind":"gallery","version":2,"references":[{"holder":"a","reference":"AAAA"}]}\n',
+        b'{"kind":"gallery","version":2,"references":[{"holder":"a","cameras":["lobby"],"reference":"AAAA"}]}\n',
         gallery_line(("a", np.ones(128, np.float32)), version=2),
         gallery_line(("a", np.zeros(192, np.float32)), version=2),
         gallery_line(("a", np.ones(192, np.float32)), version=2, model_sha256="1" * 64),
@@ -132,12 +155,12 @@ def test_without_a_gallery_nobody_looks(enrolled):
 def test_a_bad_line_changes_nothing(enrolled, line):
     enrolled.hear(gallery_line(("kept", np.ones(192, np.float32))))
     enrolled.hear(line)
-    assert (enrolled.gallery.holders, enrolled.gallery.version) == (("kept",), 1)
+    assert (enrolled.at("lobby").gallery.holders, enrolled.version) == (("kept",), 1)
 
 
 def test_an_empty_gallery_ends_recognition_and_overwrites_the_old_one(enrolled):
     enrolled.hear(gallery_line(("h1", np.ones(192, np.float32))))
-    old = enrolled.gallery.vectors
+    old = enrolled.at("lobby").gallery.vectors
     enrolled.hear(gallery_line(version=2))
     assert not old.any()
     assert not enrolled.asks("lobby")

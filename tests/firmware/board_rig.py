@@ -8,6 +8,7 @@ import functools
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -92,6 +93,11 @@ class SimulatedBoard:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
+
+    def interrupt(self) -> None:
+        """Ctrl-C on its console."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGINT)
 
     async def close(self) -> None:
         if self._process is not None:

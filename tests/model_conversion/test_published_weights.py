@@ -95,7 +95,7 @@ def fetched(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def config(kind: str) -> GatewayConfig:
+def config(kind: str, reader: str = "published") -> GatewayConfig:
     """Of a site that lets the published model read."""
     simulated = {"simulation": {"pins": "pins.sock"}} if kind == "simulated" else {}
     site = {
@@ -107,7 +107,7 @@ def config(kind: str) -> GatewayConfig:
         "kind": kind,
     }
     paths = {"data": "data", "run": "run"}
-    rest = {"policy": {"file": "policy.toml"}, "vision": {"reader": "published"}}
+    rest = {"policy": {"file": "policy.toml"}, "vision": {"reader": reader}}
     return msgspec.convert({"site": site, "paths": paths, **rest, **simulated}, GatewayConfig)
 
 
@@ -124,12 +124,27 @@ def test_where_the_operator_says_so_the_published_model_reads(
     assert (reader.entry.name, reader.entry.sha256) == (named.name, named.sha256)
 
 
+def test_in_a_vote_both_read_and_the_published_reader_is_named(fetched: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZHIAN_MODELS", str(fetched))
+    reader, alone = _reader(config("simulated", "vote")), _reader(config("simulated"))
+    plate = cv2.resize(draw_plate("粤B80617", PlateKind.BLUE), (128, 32), interpolation=cv2.INTER_AREA)
+    assert reader.read_cut(plate).text == "粤B80617"
+    assert reader.read_cut(plate) == alone.read_cut(plate), "where the published one is sure it decides alone"
+    unsure = [cv2.GaussianBlur(plate, (0, 0), blur) for blur in (1.5, 2.0, 2.5, 3.0)]
+    assert any(reader.read_cut(cut) != alone.read_cut(cut) for cut in unsure), "ours has a say, too"
+    assert reader.entry.name == "published-plate-reader"
+    assert _reader(config("simulated", "own")).entry.name == "plate-reader"
+    with pytest.raises(msgspec.ValidationError, match=r"vision\.reader"):
+        config("simulated", "both")
+
+
 def test_a_real_site_does_not_even_start_with_what_nobody_accepted(
     fetched: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ZHIAN_MODELS", str(fetched))
-    with pytest.raises(VisionError, match="nobody has accepted it here; run zhian models accept"):
-        _reader(config("real"))
+    for who in ("published", "vote"):
+        with pytest.raises(VisionError, match="nobody has accepted it here; run zhian models accept"):
+            _reader(config("real", who))
     for entry in ENTRIES.values():
         models.accept(entry, fetched)
     assert _reader(config("real")).entry.name == "published-plate-reader"

@@ -59,9 +59,15 @@ def test_a_spike_on_the_loop_is_no_fire() -> None:
     assert door.effects() == []
 
 
-def test_a_loop_that_is_open_from_the_start_is_fire_at_once() -> None:
+def test_a_loop_that_is_open_from_the_start_is_fire_and_one_disturbed_reading_is_not() -> None:
     door = DoorNode(fire_loop=True)
     door.level("fire", 1, 0)
+    door.level("fire", 0, 5)
+    door.tick(FIRE_STABLE_MS + 5)
+    assert not released(door)
+    door = DoorNode(fire_loop=True)
+    door.level("fire", 1, 0)
+    door.tick(FIRE_STABLE_MS)
     assert released(door)
 
 

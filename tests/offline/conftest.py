@@ -6,6 +6,6 @@ from hypothesis import settings
 
 EXAMPLES = os.environ.get("ZHIAN_OFFLINE_EXAMPLES")
 settings.register_profile(
-    "offline", deadline=None, max_examples=int(EXAMPLES or "120"), derandomize=EXAMPLES is None, database=None
+    "offline", deadline=None, max_examples=int(EXAMPLES or "60"), derandomize=EXAMPLES is None, database=None
 )
 settings.load_profile("offline")

@@ -101,7 +101,7 @@ class Site:
         self.start_node()
 
     def start_node(self) -> None:
-        journal = Journal(bytes(self.disk.journal), self.random.randrange(1 << 32), self.counted)
+        journal = Journal(slots(bytes(self.disk.journal)), self.random.randrange(1 << 32), self.counted)
         self.door = AloneDoor(Offline(SCBK, self.cache, journal, self.now_ms), self.counted)
         self.session = False
         self.card: int | None = None
@@ -253,6 +253,11 @@ class Site:
             "cut between record and relay": self.between,
             "counted as lost": counted,
         }
+
+
+def slots(store: bytes) -> list[bytes]:
+    """As firmware.drivers.offline_files.JournalStore reads it."""
+    return [store[at : at + wire.RECORD_BYTES] for at in range(0, len(store), wire.RECORD_BYTES)]
 
 
 def granted(data: bytes) -> bool:

@@ -14,7 +14,7 @@ def test_nothing_is_lost_or_doubled_where_a_record_is_flushed_before_the_relay(s
     site.run(CUTS)
     ledger = site.ledger()
     assert ledger["cuts"] >= CUTS
-    assert min(site.cuts.values()) > 3, site.cuts
+    assert len(site.cuts) >= 6, site.cuts
     assert ledger["lost"] == 0, ledger
     assert ledger["recorded, not opened"] == ledger["cut between record and relay"], ledger
     assert ledger["cut between record and relay"] > 0

@@ -172,6 +172,24 @@ async def test_another_policy_is_another_cache_and_the_same_one_is_not_sent_agai
         await until(lambda: len(bench.files) == 2)
 
 
+async def test_a_cache_made_while_the_clock_was_ahead_is_made_good(bench: Bench) -> None:
+    async with running(bench):
+        bench.greet()
+        await until(lambda: bench.nodes.status()[0].current)
+        assert len(bench.files) == 1
+        bench.greet(bench.node._built.content, bench.ms + 400 * 86_400_000)
+        await until(lambda: len(bench.files) == 2)
+
+
+async def test_records_are_stored_although_the_node_cannot_be_told_anything(bench: Bench) -> None:
+    async with running(bench):
+        bench.away = True
+        bench.greet()
+        bench.tell(1)
+        await until(lambda: bench.facts)
+        assert bench.told(wire.STORED) == []
+
+
 async def test_a_lockdown_is_told_at_once(bench: Bench) -> None:
     async with running(bench):
         bench.greet()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections import Counter
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -206,6 +207,7 @@ def check_a_node_answers_as_decide_or_less(data: st.DataObject, times: tuple[dat
             assert answer.reason == expected.reason
 
 
+@pytest.mark.timeout(120 if os.environ.get("ZHIAN_OFFLINE_EXAMPLES") is None else 3600)
 def test_a_node_answers_as_decide_or_less(capsys: pytest.CaptureFixture[str]) -> None:
     """How many questions were asked is printed; ZHIAN_OFFLINE_EXAMPLES asks of more policies."""
     asked.clear()

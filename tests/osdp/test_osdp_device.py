@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import secrets
 from collections.abc import Callable
@@ -129,7 +130,7 @@ def test_a_device_comes_online_once_and_tells_its_inputs_once() -> None:
 
 
 @given(st.integers(0, 2**32), st.sampled_from([0.01, 0.05, 0.15, 0.3]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=400 if os.environ.get("ZHIAN_FULL") else 15, deadline=None)
 def test_every_card_arrives_exactly_once_over_a_bad_line(seed: int, damage: float) -> None:
     line = online(Line())
     line.random.seed(seed)

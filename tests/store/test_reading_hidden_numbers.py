@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from center.contract.catalogue import AccessDuress, AnyEventData, PortalOpened
+from center.contract.catalogue import AccessDuress, AnyEventData, PortalOpened, StorageBroken
 from gateway.store import database
 from gateway.store.capacity import JournalLimits
 from gateway.store.journal_rows import JournalRows, row_of
@@ -97,4 +97,67 @@ def test_shown_and_asked_for_agree(tmp_path: Path, removed: tuple[int, ...]) -> 
         for one in numbers.values():
             assert {event.seq for event in reading.newest(before_seq=one)} == {n for n in numbers.values() if n < one}
             assert {event.seq for event in reading.newest(after_seq=one)} == {n for n in numbers.values() if n > one}
+    rows.close()
+
+
+def test_a_commit_amid_a_look_is_not_half_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A number one too high, and lower at the next look, would tell of an alarm that is not to be seen."""
+    file = tmp_path / "j.sqlite"
+    rows = journal_of(file, (opened(1), NOW_MS), (opened(2), NOW_MS))
+    ask, asked = JournalReading._query, 0
+
+    def commit_before_each(self: JournalReading, *question: object) -> list:
+        nonlocal asked
+        asked += 1
+        if asked in range(2, 8):  # not before the first question, which begins the look
+            rows.commit(
+                [row_of(data, NOW_MS, True, None, None) for data in (duress(), opened(rows.last_seq + 2))], {}, 0
+            )
+        return ask(self, *question)
+
+    with contextlib.closing(JournalReading(file)) as reading:
+        monkeypatch.setattr(JournalReading, "_query", commit_before_each)
+        seen = [(event.portal, event.seq) for event in reading.newest()]
+        asked = 0
+        made = reading.counts().made
+        monkeypatch.undo()
+        final = {event.portal: event.seq for event in reading.newest()}
+        assert seen
+        assert all(final[portal] == seq for portal, seq in seen)
+        assert made in final.values()
+        assert len(final) == len(set(final.values()))
+        newer = reading.newest(after_seq=seen[0][1])
+        assert [event.seq for event in newer] == list(range(max(final.values()), seen[0][1], -1)), "nothing is skipped"
+    rows.close()
+
+
+def test_the_numbers_of_what_left_early_and_of_what_the_center_has_stay(tmp_path: Path) -> None:
+    """They point among rows that are gone: what is hidden before them is not yet a mere count."""
+    file = tmp_path / "j.sqlite"
+    connection = database.open_for_writing(file)
+    rows = JournalRows(connection, JournalLimits())
+    first = [row_of(duress() if i == 10 else opened(i), OLD_MS, True, None, None) for i in range(1, 40)]
+    rows.commit(first, {}, 0)
+    alarm = row_of(StorageBroken("full"), OLD_MS, True, None, None)
+    alarm.early_seq = 1
+    rows.commit_late([alarm], "ab" * 8, lambda _: True, None, {}, 39)
+    rows.commit([row_of(duress() if i == 59 else opened(i), OLD_MS, True, None, None) for i in range(40, 99)], {}, 39)
+
+    def look() -> tuple[object, ...]:
+        with contextlib.closing(JournalReading(file)) as reading:
+            (early,) = (event.seq for event in reading.newest(limit=500) if event.portal is None)
+            counts = reading.counts()
+            return early, counts.acked_upto, counts.made, reading.shown(39)
+
+    before = look()
+    connection.execute("DELETE FROM journal WHERE seq <= 70")  # a full journal goes beyond what the center has
+    assert look() == before
+    rows.prune(OLD_MS)
+    assert look() == before
+    rows.acknowledge_early("ab" * 8, 1)
+    rows.commit((), {}, 98)
+    rows.prune(NOW_MS + 40 * DAY_MS)
+    assert connection.execute("SELECT count(*) FROM hidden").fetchone() == (0,), "then a count is enough"
+    with contextlib.closing(JournalReading(file)) as reading:
+        assert reading.counts().made == before[2]
     rows.close()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
 from pathlib import Path
 
 import pytest
+from journal_rig import closed, moody, small, until
 
 from center.contract.catalogue import PortalClosed
 from gateway.drivers.clock import SystemClock
 from gateway.errors import StoreError
 from gateway.ports import NewEntry
-from gateway.store import database
+from gateway.store import database, healing
 from gateway.store.capacity import JournalLimits
 from gateway.store.journal import Journal
 from gateway.store.journal_rows import row_of
@@ -70,4 +73,39 @@ async def test_what_was_not_committed_is_not_offered(tmp_path: Path) -> None:
     with pytest.raises(StoreError):
         await journal.record([NewEntry(PortalClosed("lobby", 2))])
     assert [event.data.open_ms for event in await journal.read(1, 10, 10)] == [1]
+    await journal.close()
+
+
+async def test_a_row_that_went_when_the_disk_healed_is_gone_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(healing, "PROBE_MIN_S", 0.02)
+    journal, disk = moody(tmp_path / "j.sqlite", limits=JournalLimits(rows_max=20))
+    for number in range(20):
+        await journal.record([closed(number)])
+    disk.refuses = sqlite3.SQLITE_FULL
+    for number in range(8):
+        await journal.record([closed(number)], late_ok=True)
+    disk.refuses = None
+    await until(lambda: journal.ok, "healed")
+    on_disk = await journal._disk.ask(lambda: journal._rows.read(1, 20, 100))
+    assert [event.seq for event in await journal.read(1, 20, 100)] == [event.seq for event in on_disk]
+    assert len(on_disk) < 20
+    await journal.close()
+
+
+async def test_a_row_that_went_for_a_report_of_loss_is_gone_at_once(tmp_path: Path) -> None:
+    """What is committed while the report waits for its turn may go with it."""
+    file = tmp_path / "j.sqlite"
+    journal = small(file, 20)
+    for number in range(18):
+        await journal.record([closed(number)])
+    await asyncio.gather(
+        journal.record([closed(18)]), journal.record([closed(19)]), journal.report_lost(((1, 1),), "damaged")
+    )
+    last = journal.last_seq
+    on_disk = await journal._disk.ask(lambda: journal._rows.read(1, last, 100))
+    kept = [event.seq for event in on_disk]
+    for seq in range(1, last + 1):
+        assert [event.seq for event in await journal.read(seq, seq, 1)] == ([seq] if seq in kept else [])
     await journal.close()

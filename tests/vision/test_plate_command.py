@@ -7,6 +7,7 @@ import sys
 import cv2
 import pytest
 
+from gateway.vision import models
 from sim.render.plate import PlateKind, draw_plate
 from sim.render.scene import approach, empty_scene
 
@@ -64,6 +65,20 @@ def test_cropped_and_words(tmp_path):
     done = zhian("plate", "read", "--cropped", path)
     assert done.returncode == 0
     assert "粤BD12345 (green, score" in done.stdout
+
+
+def test_a_reader_that_is_not_here_or_damaged_is_one_sentence(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("ZHIAN_MODELS", str(tmp_path))
+    asked = ("plate", "read", "--reader", "vote", folder[0] / "车.jpg")
+    entry = next(one for one in models.entries(models.PUBLISHED) if one.name == "published-plate-detector")
+    for words in ("cannot be read (No such file", "has sha256"):
+        done = zhian(*asked)
+        said = [line for line in done.stderr.splitlines() if line.startswith("zhian: ")]
+        assert (done.returncode, done.stdout, len(said)) == (1, "", 1), done.stderr
+        assert words in said[0]
+        assert said[0].startswith("zhian: model published-plate-detector: ")
+        assert said[0].endswith("run zhian models fetch")
+        (tmp_path / entry.file).write_bytes(bytes(entry.bytes))
 
 
 @pytest.mark.parametrize("word", ["list", "verify"])

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from gateway import refused_plates
 from gateway.errors import VisionError
 from gateway.vision import refused
 from gateway.vision.grammar import Refusal
@@ -20,13 +21,13 @@ def unread(text="京A1234", why="length"):
 
 
 def texts(path):
-    return [row.text for row in refused.read(path)]
+    return [row.text for row in refused_plates.read(path)]
 
 
 def test_a_row_says_what_was_seen_when_and_why(tmp_path):
     path = tmp_path / "refused.jsonl"
     RefusedList(path, 10, 7).add("lane", unread(), NOW)
-    (row,) = refused.read(path)
+    (row,) = refused_plates.read(path)
     assert (row.at_ms, row.camera, row.text, row.why, row.frames) == (NOW, "lane", "京A1234", "length", 7)
     assert "7 characters" in refused.words(row.why)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -83,9 +84,9 @@ def test_a_folder_that_is_not_there_and_a_file_that_is_too_large_are_one_sentenc
         RefusedList(tmp_path / "no" / "refused.jsonl", 10, 7).add("lane", unread(), NOW)
     path = tmp_path / "refused.jsonl"
     with path.open("wb") as file:
-        file.truncate(refused.MAX_BYTES + 1)
+        file.truncate(refused_plates.MAX_BYTES + 1)
     with pytest.raises(VisionError, match="larger than"):
-        refused.read(path)
+        refused_plates.read(path)
 
 
 CONFIG = """

@@ -172,7 +172,6 @@ def test_a_car_that_stands_still_is_there_though_nobody_looks():
 @pytest.mark.parametrize(
     ("frames", "why"),
     [
-        (again(REFUSED, 0), "length"),
         (again(read(A, 0.3), 0), "weak"),
         ([(0, read(A)), (100, read(C)), (200, read(A, 0.1)), (300, read(B))], "torn"),
         ([(0, read(A)), (100, read(A, 0.2)), (200, REFUSED)], "too-few-frames"),
@@ -184,6 +183,17 @@ def test_a_visit_that_came_to_nothing_says_why(frames, why):
     visits.quiet(frames[-1][0] + GONE)
     (unread,) = visits.unread
     assert (unread.why, unread.frames) == (why, len(frames))
+
+
+@pytest.mark.parametrize(("step", "whys"), [((0, 8, 6), ["length"]), ((2, 0, 8), ["length"]), ((0.3, 0.3, 0.5), [])])
+def test_what_is_no_number_is_told_only_where_it_moved(step, whys):
+    """Windows of a house and lettering on a wall are part of the scene."""
+    visits = Visits(0.6, 2)
+    for n in range(10):
+        x, y, width = (place + n * change for place, change in zip((480, 300, 100), step, strict=True))
+        visits.frame(100 * n, [Sighting(REFUSED, at(x, y, width))])
+    visits.quiet(900 + GONE)
+    assert [one.why for one in visits.unread] == whys
 
 
 def test_a_flicker_and_a_visit_that_came_to_something_leave_nothing():
@@ -199,3 +209,11 @@ def test_tracks_are_bounded():
     for n in range(200):
         visits.frame(n, [Sighting(REFUSED, at(100 * n, 50 * (n % 7), 20))])
     assert len(visits.known(200)) <= 8
+
+
+def test_a_car_that_left_is_not_kept_by_a_scene_in_which_nothing_moves():
+    visits = Visits(0.6, 2)
+    seen(visits, [(0, read(A)), (100, read(A)), (200, read(A)), *LATER])
+    for now_ms in range(1000, 6000, 100):
+        visits.frame(now_ms, []) if now_ms % 1000 == 0 else visits.still(now_ms)
+    assert visits.known(6000) == ()

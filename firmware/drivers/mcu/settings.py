@@ -36,6 +36,10 @@ def _wrong(key: str, expected: str) -> SettingsError:
     return SettingsError("node.json: " + key + ": expected " + expected + "; correct it and copy the file again")
 
 
+def _line(address: int, baud: int) -> bytes:
+    return bytes((address,)) + baud.to_bytes(4, "little")
+
+
 def checked(settings) -> dict:
     """The settings with every key. Raises SettingsError with one sentence."""
     if not isinstance(settings, dict):
@@ -67,6 +71,7 @@ class Keeper:
     def __init__(self, folder: str = ""):
         """A board starts with its file system's root as working directory, hence no folder there."""
         self._folder = folder + "/" if folder else ""
+        self._said = b""  # address and baud rate of node.json, as `_line` has them
 
     def path(self, name: str) -> str:
         """Where a file of this name lies."""
@@ -77,10 +82,12 @@ class Keeper:
         settings = checked(self._json())
         if settings["scbk"]:
             self._take_key(settings["scbk"])
-        line = files.read_sealed(self.path("line"), 5)
-        if line is not None and len(line) == 5:
+        self._said = _line(settings["address"], settings["baud"])
+        line = files.read_sealed(self.path("line"), 10)
+        # Where the panel has moved the node, that holds until node.json says something else than it did then.
+        if line is not None and len(line) == 10 and line[5:] == self._said:
             settings["address"] = line[0]
-            settings["baud"] = int.from_bytes(line[1:], "little")
+            settings["baud"] = int.from_bytes(line[1:5], "little")
         return settings
 
     def key(self):
@@ -89,12 +96,20 @@ class Keeper:
         return key if key is not None and len(key) == KEY_BYTES else None
 
     def keep_key(self, key: bytes) -> bool:
-        """A new key, in place of the one before."""
+        """A new key, in place of the one before, which stays beside it for the cache that was made with it."""
+        before = self.key()
+        if before is not None and before != key and not files.write_sealed(self.path("scbk.old"), before):
+            return False
         return files.write_sealed(self.path("scbk"), key)
+
+    def key_before(self):
+        """The key before this one, or None: what was kept of a cache may be made with it."""
+        key = files.read_sealed(self.path("scbk.old"), KEY_BYTES)
+        return key if key is not None and len(key) == KEY_BYTES else None
 
     def keep_line(self, address: int, baud: int) -> bool:
         """The panel has moved this node to another address or speed."""
-        return files.write_sealed(self.path("line"), bytes((address,)) + baud.to_bytes(4, "little"))
+        return files.write_sealed(self.path("line"), _line(address, baud) + self._said)
 
     def latched(self) -> bool:
         """Fire had released the lock when the node last ran, and nobody has reset it since."""

@@ -3,7 +3,9 @@
 NODE.json: {"name", "bus": path of the serial line, "pins": path of the pins socket, "address": 0..126,
 "scbk_file": path of 32 hex digits, "serial": number, "fire_loop": true where the fire panel's contact is wired to this
 node (optional, else false), "mains_contact": true where the supply's mains contact is (optional, else false),
-"install_button": true where a button asks for a key (optional, else false; the key file may then be missing)}.
+"install_button": true where a button asks for a key (optional, else false; the key file may then be missing),
+"sensors": those of firmware.node.door.SENSORS that are wired (optional, else none), "journal": "before-relay" or
+"counted", as a board's file has it (optional, else as boards/unix.toml)}.
 Beside it NODE.latch is kept while fire has released the lock, NODE.cache and NODE.journal for the time without a
 gateway, NODE.key and NODE.line once the control panel has changed
 the node's key or its address. Prints READY once it listens to its bus; runs until
@@ -25,6 +27,7 @@ from firmware.drivers.unix.latch import LatchFile
 from firmware.drivers.unix.pins import PinsGoneError, PinsSocket
 from firmware.drivers.unix.serial import LineGoneError, SerialLine
 from firmware.node.alone import AloneDoor
+from firmware.node.door import SENSORS
 from firmware.node.journal import STORE_BYTES, Journal
 from firmware.node.offline import Offline
 from firmware.node.peripheral import Peripheral
@@ -37,7 +40,7 @@ OPTIONAL_INPUTS = (("fire_loop", "fire"), ("mains_contact", "mains"))  # key of 
 OUTPUTS = ("relay",)
 INSTALL = "install"  # pulled up; pressed is 0
 READER = "reader"
-JOURNAL = "before-relay"  # boards/unix.toml: a record is on disk before the lock moves
+JOURNALS = ("before-relay", "counted")  # a record is on disk before the lock moves, as in boards/unix.toml; or after
 COLOURS = {codes.BLACK: "off", codes.RED: "red", codes.GREEN: "green", codes.AMBER: "amber"}
 VENDOR = codes.VENDOR
 MODEL = 1
@@ -67,6 +70,11 @@ def read_node_file(path: str) -> dict:
     for key in [key for key, _ in OPTIONAL_INPUTS] + ["install_button"]:
         if not isinstance(settings.get(key, False), bool):
             raise NodeFileError(path + ": " + key + ": expected true or false; correct the value")
+    wired = settings.setdefault("sensors", [])
+    if not isinstance(wired, list) or [name for name in wired if name not in SENSORS]:
+        raise NodeFileError(path + ": sensors: expected names out of " + ", ".join(SENSORS) + "; correct the value")
+    if settings.setdefault("journal", JOURNALS[0]) not in JOURNALS:
+        raise NodeFileError(path + ": journal: expected one of " + ", ".join(JOURNALS) + "; correct the value")
     if not 0 <= settings["address"] < codes.BROADCAST:
         raise NodeFileError(path + ": address: expected 0..126, got " + str(settings["address"]))
     beside = path[:-5] if path.endswith(".json") else path
@@ -120,15 +128,19 @@ class UnixDoorNode:
         self._latch = LatchFile(settings["latch_file"])
         self._cache = CacheStore(settings["cache_file"])
         self._journal = JournalStore(settings["journal_file"], STORE_BYTES)
-        journal = Journal(self._journal.read(), int.from_bytes(os.urandom(4), "little"), JOURNAL == "counted")
+        counted = settings["journal"] == "counted"
+        sensors = tuple(settings["sensors"])
+        journal = Journal(self._journal.pieces(), int.from_bytes(os.urandom(4), "little"), counted)
         self._door = AloneDoor(
             Offline(settings["scbk"], self._cache.read(), journal, self._ticks.now_ms()),
-            JOURNAL == "counted",
+            counted,
             fire_loop=settings.get("fire_loop", False),
             latched=self._latch.on(),
             mains_contact=settings.get("mains_contact", False),
+            sensors=sensors,
+            stores=(self._journal, self._cache),
         )
-        self._inputs = INPUTS + tuple([pin for key, pin in OPTIONAL_INPUTS if settings.get(key, False)])
+        self._inputs = INPUTS + tuple([pin for key, pin in OPTIONAL_INPUTS if settings.get(key, False)]) + sensors
         serial = settings["serial"] & 0xFFFFFFFF
         identity = Identity(VENDOR, MODEL, 1, serial, FIRMWARE)
         keeper = FileKeeper(settings["own_key_file"], settings["line_file"])
@@ -253,9 +265,6 @@ class UnixDoorNode:
         for name, value in effects:
             if name == "latch":
                 self._latch.keep(value == 1)
-                continue
-            if name == "cache":
-                self._cache.replace(value)
                 continue
             if name == "journal":
                 self._door.journal_kept(self._journal.write(value), self._ticks.now_ms())

@@ -146,6 +146,8 @@ class OsdpBus:
             raise DriverError(f"osdp: device {device!r} has no key file; name one in the configuration")
         if not target.online:
             raise DriverError(f"osdp: device {device!r} is offline; nothing was sent, check its line")
+        if await asyncio.to_thread(file.staged) == target.key:  # proved earlier, when the disk did not take it
+            await asyncio.to_thread(file.promote)
         key = await asyncio.to_thread(file.stage)
         target.offer_key(key)
         await self._ordered(target, [Request(codes.KEYSET, KeySet(key).encode())], False)

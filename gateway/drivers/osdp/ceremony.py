@@ -20,6 +20,7 @@ from gateway.errors import DriverError
 DEFAULT_WINDOW_S = 120.0
 MAX_WINDOW_S = 600.0
 _AGAIN_S = 0.5
+_MOST_KEYSETS = 3  # acknowledged and not proved: it is no device that can keep a key
 NEW_SETTING_S = 6.0  # a device is back at its new setting within that, or it is looked for at the old one
 OLD_SETTING_S = 15.0  # our nodes return there by themselves after 10 s
 BAUDS = (9600, 19200, 38400, 57600, 115200)
@@ -44,30 +45,30 @@ async def install_key(
     """Give the device its own key; the session under it has begun and `file` holds it when this returns.
 
     Waits up to `window_s` for the device to be in install mode; SCBK-D is used here and nowhere else. `waiting` is
-    called once, where the device is not in it yet. Raises DriverError; then nothing but the staged key is left, and
-    the same key is offered next time.
+    called once, where the device is not in it yet. Raises DriverError; then nothing but the staged key is left, which
+    is offered to nobody else: next time the device may prove that it has it, and is otherwise given a fresh one.
     """
     if not 0 < window_s <= MAX_WINDOW_S:
         raise DriverError(f"the window: expected 1..{MAX_WINDOW_S:g} s, got {window_s:g}; choose a shorter one")
-    key = file.stage()
+    key, before = file.stage_afresh()
     loop = asyncio.get_running_loop()
     end_s = loop.time() + window_s
     told = False
+    taken = 0
     line = _open(place)
     try:
         while True:
-            # A device that took the key before a power cut is not in install mode any more: it is asked first.
-            identity = await _begin(line, Session(place.address, key, secrets.token_bytes))
-            if identity is None and await _set_key(line, place.address, key):
-                continue
+            # A device that took a key before a power cut is not in install mode any more: it is asked first.
+            session = Session(place.address, key, secrets.token_bytes, before)
+            identity = await _begin(line, session)
             if identity is not None:
-                file.promote()
+                file.promote(session.key)
                 return identity
-            if loop.time() >= end_s:
-                raise DriverError(
-                    f"address {place.address}: no device in install mode within {window_s:g} s; nothing was changed, "
-                    "press the device's install button and run this again"
-                )
+            if taken >= _MOST_KEYSETS or loop.time() >= end_s:
+                raise DriverError(_not_installed(place.address, window_s, taken))
+            if await _set_key(line, place.address, key):
+                taken += 1
+                continue
             if not told:
                 told = True
                 waiting()
@@ -76,6 +77,18 @@ async def install_key(
         raise DriverError(f"{place.port}: the line has ended ({e}); the key is kept, run this again") from e
     finally:
         line.close()
+
+
+def _not_installed(address: int, window_s: float, taken: int) -> str:
+    if taken:
+        return (
+            f"address {address}: a key was acknowledged and never proved; whoever took it may know it, so the next run "
+            "offers another one: look who else is on the line, press the device's install button and run this again"
+        )
+    return (
+        f"address {address}: no device in install mode within {window_s:g} s; nothing was changed, "
+        "press the device's install button and run this again"
+    )
 
 
 async def set_line(place: Place, session_at: Callable[[int], Session], address: int, baud: int) -> Place:

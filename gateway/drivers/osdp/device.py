@@ -293,7 +293,7 @@ class Device:
             return self._changes(self._states(reply))
         self._unconfirmed = reply
         self._unconfirmed_s = now_s
-        if repeat:
+        if repeat and reply.code != codes.MFGREP:  # a record has its number, and what a node holds may be told twice
             return []  # told before the session was lost; the node could not know that it had arrived
         name = self.config.name
         try:

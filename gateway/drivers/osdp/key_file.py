@@ -23,6 +23,7 @@ class KeyFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.staged_path = path.with_name(path.name + ".next")
+        self.given_path = path.with_name(path.name + ".given")
 
     def key(self) -> bytes | None:
         """The device's key; None where there is none yet."""
@@ -41,10 +42,27 @@ class KeyFile:
         _write(self.staged_path, key)
         return key
 
-    def promote(self) -> None:
-        """The device has proved that it has the staged key: it takes the old one's place."""
+    def stage_afresh(self) -> tuple[bytes, bytes | None]:
+        """A key that nobody was told before, and the one that an earlier attempt may have given away, or None: a device
+        may have that one, but it is offered to no other. Both are on disk before this returns."""
+        if self.staged() is not None:
+            try:
+                self.staged_path.replace(self.given_path)
+            except OSError as e:
+                raise DriverError(f"{self.given_path}: cannot be written ({e.strerror}); free or mend the disk") from e
+        before = _read(self.given_path)
+        return self.stage(), before
+
+    def promote(self, key: bytes | None = None) -> None:
+        """The device has proved that it has the staged key, or (`key`) the one of an earlier attempt: it takes the old
+        one's place."""
+        proved = self.staged_path
+        if key is not None and key != self.staged():
+            proved = self.given_path
         try:
-            self.staged_path.replace(self.path)
+            proved.replace(self.path)
+            for path in (self.staged_path, self.given_path):
+                path.unlink(missing_ok=True)
             _sync(self.path.parent)
         except OSError as e:
             raise DriverError(f"{self.path}: cannot be replaced ({e.strerror}); free or mend the disk") from e
@@ -80,6 +98,14 @@ def _write(path: Path, key: bytes) -> None:
             os.close(descriptor)
         temporary.replace(path)
         _sync(path.parent)
+    except FileNotFoundError:
+        raise DriverError(
+            f"{path}: its folder is not there; nothing was sent, make it for the gateway's user (install -d -m 700)"
+        ) from None
+    except PermissionError:
+        raise DriverError(
+            f"{path}: the folder belongs to somebody else; nothing was sent, run this as the gateway's own user"
+        ) from None
     except OSError as e:
         temporary.unlink(missing_ok=True)
         raise DriverError(f"{path}: the key cannot be kept ({e.strerror}); nothing was sent, mend the disk") from e

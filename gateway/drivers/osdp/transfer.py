@@ -76,7 +76,8 @@ class Transfer:
         if status is None:
             self.fail("it answered something else")
             return
-        self._progress_s = now_s
+        if self._sent:  # a device that is "finishing" for ever has not moved
+            self._progress_s = now_s
         self.interleave = bool(status.action & codes.FT_INTERLEAVE)
         self.due_s = now_s + status.delay_ms / 1000
         if status.max_bytes >= _FRAME_OVERHEAD + 32:

@@ -5,7 +5,6 @@ A face that matches nobody has no line. Nothing here is written to a disk or a l
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -17,6 +16,7 @@ from gateway.vision.faces.gallery import MAX_REFERENCES, Gallery
 
 MAX_LINE_BYTES = 128 << 20  # MAX_REFERENCES of 512 numbers, in base64
 MAX_NUMBERS = 4096
+MAX_CAMERAS = 256
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,32}(?!\n)$")]
 Holder = Annotated[str, Meta(min_length=1, max_length=128)]
 
@@ -65,9 +65,11 @@ class FaceAttack:
 
 
 class Reference(Struct, frozen=True):
-    """One reference of one holder: float32, little-endian, in base64."""
+    """One reference of one holder: float32, little-endian, in base64. cameras: where it may be compared, and nowhere
+    else."""
 
     holder: Holder
+    cameras: Annotated[tuple[Name, ...], Meta(max_length=MAX_CAMERAS)]
     reference: Annotated[bytes, Meta(min_length=64, max_length=4 * MAX_NUMBERS)]
 
 
@@ -98,13 +100,18 @@ def parse(line: bytes) -> GalleryLine | ClaimLine:
         raise ValueError(f"core's line cannot be used ({type(e).__name__})") from None
 
 
-def gallery_of(line: GalleryLine, length: int) -> Gallery:
-    """The gallery of references of `length` numbers. Raises ValueError."""
-    return Gallery.of(line.version, _references(line.references, length))
-
-
-def _references(found: Sequence[Reference], length: int):  # type: ignore[no-untyped-def]
-    for one in found:
+def galleries_of(line: GalleryLine, length: int) -> dict[str, Gallery]:
+    """Camera -> the gallery of references of `length` numbers that may be compared there; cameras with the same holders
+    share one. Raises ValueError."""
+    by_camera: dict[str, list[Reference]] = {}
+    for one in line.references:
         if len(one.reference) != 4 * length:
             raise ValueError(f"a reference has {len(one.reference) // 4} numbers, expected {length}; enrol again")
-        yield one.holder, np.frombuffer(one.reference, "<f4")
+        for camera in one.cameras:
+            by_camera.setdefault(camera, []).append(one)
+    made: dict[tuple[str, ...], Gallery] = {}
+    for there in by_camera.values():
+        who = tuple(one.holder for one in there)
+        if who not in made:
+            made[who] = Gallery.of(line.version, ((one.holder, np.frombuffer(one.reference, "<f4")) for one in there))
+    return {camera: made[tuple(one.holder for one in there)] for camera, there in by_camera.items()}

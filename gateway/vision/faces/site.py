@@ -11,6 +11,7 @@ from pathlib import Path
 from gateway.errors import VisionError
 from gateway.vision.faces import reader as readers
 from gateway.vision.faces import threshold
+from gateway.vision.faces.memory import overwrite_freed
 from gateway.vision.faces.own_model import own_thresholds
 from gateway.vision.faces.presentation import Judge, judge
 from gateway.vision.faces.reader import FaceReader
@@ -73,6 +74,8 @@ def open_faces(asked: Asked, now_ms: Callable[[], int]) -> FacesOfSite | None:
             raise
         log.warning("faces are off", why=str(e))
         return None
+    if not overwrite_freed():
+        log.warning("this system's memory allocator cannot overwrite what is freed")
     length = next(iter(reader.embedder.net.output_shapes.values()))[-1]
     enrolled = Enrolled(table, asked.fpir, asked.fmr, length, sha256, now_ms)
     return FacesOfSite(reader, enrolled, judge, asked.agreeing_frames)

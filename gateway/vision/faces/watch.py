@@ -39,11 +39,21 @@ class Camera(Protocol):
 
 
 @dataclass(slots=True)
-class Enrolled:
-    """What every face camera of this process knows: the gallery, who claimed to stand where, how alike is alike enough.
+class AtCamera:
+    """Who may be recognised at one camera. `alone`: the similarity for a face alone among them, None where the evidence
+    does not support the error rate asked for."""
 
-    Only in memory, and changed by the inferring thread alone. `alone`: the similarity for a face alone among the
-    present gallery, None where the evidence does not support the error rate asked for; `with_card`: for one holder.
+    gallery: Gallery = field(default_factory=Gallery)
+    alone: float | None = None
+
+
+@dataclass(slots=True)
+class Enrolled:
+    """What every face camera of this process knows: who may be recognised there, who claimed to stand there, how alike
+    is alike enough.
+
+    Only in memory, and changed by the inferring thread alone. `with_card`: the similarity for one holder whose card was
+    shown.
     """
 
     thresholds: Thresholds
@@ -52,9 +62,9 @@ class Enrolled:
     length: int
     model_sha256: str
     now_ms: Callable[[], int]
-    gallery: Gallery = field(default_factory=Gallery)
-    alone: float | None = None
+    version: int = 0
     with_card: float | None = None
+    _at: dict[str, AtCamera] = field(default_factory=dict)
     _claims: dict[str, tuple[str, int]] = field(default_factory=dict)
 
     def hear(self, line: bytes) -> None:
@@ -68,6 +78,10 @@ class Enrolled:
         except ValueError as e:
             log.warning("core's line was not used", why=str(e))
 
+    def at(self, camera: str) -> AtCamera:
+        """Nobody, where core has named this camera for nobody."""
+        return self._at.get(camera) or AtCamera()
+
     def claimed(self, camera: str) -> str | None:
         """The holder whose card was shown at this camera a moment ago."""
         holder, until_ms = self._claims.get(camera, ("", 0))
@@ -75,19 +89,20 @@ class Enrolled:
 
     def candidate(self, camera: str, probe) -> tuple[Candidate | None, bool]:  # type: ignore[no-untyped-def]
         """(the holder near enough or None, whether that was 1:1)."""
-        claimed = self.claimed(camera)
+        claimed, here = self.claimed(camera), self.at(camera)
         if claimed is not None:
-            similar = self.gallery.verify(claimed, probe)
+            similar = here.gallery.verify(claimed, probe)
             enough = similar is not None and self.with_card is not None and similar >= self.with_card
             return (Candidate(claimed, similar, 2.0) if enough and similar is not None else None), True
-        nearest = self.gallery.nearest(probe) if self.alone is not None else None
-        if nearest is None or self.alone is None or nearest.similarity < self.alone:
+        nearest = here.gallery.nearest(probe) if here.alone is not None else None
+        if nearest is None or here.alone is None or nearest.similarity < here.alone:
             return None, False
         return nearest, False
 
     def asks(self, camera: str) -> bool:
         """Whether a face at this camera can lead to anything now; else nobody looks."""
-        return len(self.gallery) > 0 and (self.alone is not None or self.claimed(camera) is not None)
+        here = self.at(camera)
+        return len(here.gallery) > 0 and (here.alone is not None or self.claimed(camera) is not None)
 
     def _claim(self, told: report.ClaimLine) -> None:
         now = self.now_ms()
@@ -98,17 +113,21 @@ class Enrolled:
     def _replace(self, told: report.GalleryLine) -> None:
         if told.model_sha256 not in (None, self.model_sha256):
             raise ValueError("the references were made with another model; enrol again")
-        fresh = report.gallery_of(told, self.length)
-        self.gallery.forget()
-        self.gallery = fresh
-        alone = threshold_for(len(fresh), self.fpir, self.thresholds)
+        fresh = report.galleries_of(told, self.length)
+        for old in self._at.values():
+            old.gallery.forget()
+        self.version = told.version
+        self._at = {camera: AtCamera(gallery, self._alone(len(gallery))) for camera, gallery in fresh.items()}
         with_card = verification_threshold(self.fmr, self.thresholds)
-        self.alone = None if isinstance(alone, Unsupported) else alone
         self.with_card = None if isinstance(with_card, Unsupported) else with_card
-        why = str(alone) if isinstance(alone, Unsupported) else ""
-        log.info(
-            "gallery", version=fresh.version, holders=len(fresh), alone=self.alone, with_card=self.with_card, why=why
-        )
+        log.info("gallery", version=told.version, cameras=len(fresh), with_card=self.with_card)
+        for camera, here in self._at.items():
+            why = "" if here.alone is not None else str(threshold_for(len(here.gallery), self.fpir, self.thresholds))
+            log.info("gallery at", camera=camera, holders=len(here.gallery), alone=here.alone, why=why)
+
+    def _alone(self, holders: int) -> float | None:
+        found = threshold_for(holders, self.fpir, self.thresholds)
+        return None if isinstance(found, Unsupported) else found
 
 
 class FaceWatch:
@@ -129,6 +148,7 @@ class FaceWatch:
         self._send, self._inference = send, inference
         self._encounters = Encounters(agreeing_frames)
         self._clean = True
+        self._claimed: str | None = None
         self.bad = 0
 
     async def read(self) -> None:
@@ -142,6 +162,7 @@ class FaceWatch:
                 await loop.run_in_executor(self._inference, self.nobody_there)
                 continue
             if not self._enrolled.asks(self._camera.name):
+                frame.forget()
                 continue
             try:
                 told = await loop.run_in_executor(self._inference, self.frame, frame)
@@ -156,12 +177,27 @@ class FaceWatch:
                 log.info("a holder's face was seen", camera=self._camera.name, **seen)
 
     def frame(self, frame: RawFrame) -> Told | None:
-        """One frame, from its bytes to what is to be told; its pixels are overwritten. Raises VisionError."""
-        picture = decode(frame.data, frame.name, max_bytes=MAX_FRAME_BYTES)
+        """One frame, from its bytes to what is to be told; bytes and pixels are overwritten. Raises VisionError."""
         try:
+            picture = decode(frame.data, frame.name, max_bytes=MAX_FRAME_BYTES)
+        finally:
+            frame.forget()
+        try:
+            self._begin_anew_at_a_claim()
             return self._take(picture, frame.seen_ms)
         finally:
             picture.fill(0)
+
+    def _begin_anew_at_a_claim(self) -> None:
+        """A card was shown, or its time is over: whoever stands there is compared otherwise from now on, and whoever
+        was told of already is told of again."""
+        claimed = self._enrolled.claimed(self._camera.name)
+        if claimed != self._claimed:
+            self._claimed = claimed
+            if claimed is not None:
+                self._encounters.reset()
+            else:
+                self._encounters.broken()
 
     def nobody_there(self) -> None:
         """Pictures stopped: forget whoever was there."""
