@@ -101,7 +101,7 @@ class Flooded:
 
 
 async def flood(port: int, password: str, connects: int = CONNECTS) -> Flooded:
-    """Open connections as fast as possible, AT_ONCE together: half say nothing, a quarter something wrong, and a quarter
+    """Open connections as fast as possible, AT_ONCE together: half say nothing, a quarter something wrong, a quarter
     sign in as HOSTILE and wait for the answer, so that the broker has to ask about each. A broker that is just being
     started is waited for."""
     done = Flooded()

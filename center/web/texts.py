@@ -100,6 +100,10 @@ TEXTS: Texts = {
     "reason.outside-schedule": ("不在允许的时段内", "Outside the permitted hours"),
     "reason.pin-required": ("需要输入密码，但未输入", "A PIN was needed and not entered"),
     "reason.second-factor-required": ("车牌已识别，还需另一种凭证", "The plate was read; show something else as well"),
+    "reason.not-offline": (
+        "网关当时离线，该处无法判断",
+        "The gateway was away, and that door could not judge it alone",
+    ),
     "reason.wrong-pin": ("密码错误", "Wrong PIN"),
     "reason.clock-uncertain": ("时钟未校准，限时权限暂停", "The clock was uncertain, so timed permissions waited"),
     "reason.unknown-portal": ("站点策略中没有该通道", "The site's policy does not know this portal"),

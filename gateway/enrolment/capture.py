@@ -114,12 +114,18 @@ class Capture:
                 log.warning("picture skipped", camera=self.camera.name, why=str(e))
 
     def _look(self, frame: RawFrame, collection: Collection) -> Look:
-        picture = decode(frame.data, frame.name, max_bytes=MAX_FRAME_BYTES)
-        seen = self._faces.nearest(picture)
-        problems = seen.quality.problems if seen else (Problem.NO_FACE,)
-        if seen is not None and not problems:
-            collection.offer(self._faces.embed(picture, seen.face), time.monotonic())
-        return Look((self.last.number if self.last else 0) + 1, _drawn(picture, seen), problems)
+        try:
+            picture = decode(frame.data, frame.name, max_bytes=MAX_FRAME_BYTES)
+        finally:
+            frame.forget()
+        try:
+            seen = self._faces.nearest(picture)
+            problems = seen.quality.problems if seen else (Problem.NO_FACE,)
+            if seen is not None and not problems:
+                collection.offer(self._faces.embed(picture, seen.face), time.monotonic())
+            return Look((self.last.number if self.last else 0) + 1, _drawn(picture, seen), problems)
+        finally:
+            picture.fill(0)
 
 
 def references_of(faces: FaceReader, pictures: list[tuple[str, Picture]]) -> tuple[bytes, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
@@ -88,18 +89,25 @@ async def serve(config_file: Path, camera: str | None, host: str, port: int) -> 
                 capture.end()
 
 
-def create(desk: Desk, capture: Capture, zone: ZoneInfo) -> FastAPI:
+def create(
+    desk: Desk,
+    capture: Capture,
+    zone: ZoneInfo,
+    now: Callable[[ZoneInfo], datetime] = lambda zone: datetime.now(zone),
+) -> FastAPI:
     """The application. One enrolment at a time, as there is one camera. Raises PageError for a bad ZHIAN_PAGE_TOKEN."""
     app = application.create(
         "enrolment", title=TITLE, templates=HERE / "templates", texts=TEXTS, zone=zone, assets=HERE / "static"
     )
-    _Pages(app.state.pages, desk, capture, zone).add(app)
+    _Pages(app.state.pages, desk, capture, zone, now).add(app)
     return app
 
 
 class _Pages:
-    def __init__(self, pages: Pages, desk: Desk, capture: Capture, zone: ZoneInfo) -> None:
-        self.pages, self.desk, self.capture, self.zone = pages, desk, capture, zone
+    def __init__(
+        self, pages: Pages, desk: Desk, capture: Capture, zone: ZoneInfo, now: Callable[[ZoneInfo], datetime]
+    ) -> None:
+        self.pages, self.desk, self.capture, self.zone, self.now = pages, desk, capture, zone, now
         self.draft: Draft | None = None
 
     def add(self, app: FastAPI) -> None:
@@ -118,7 +126,7 @@ class _Pages:
                 answer = await self.desk.faces()
             except OperationsUnavailableError:
                 return self.pages.page(request, "desk.html", 503, answer=None)
-            facts = _assessed(answer, self.pages.words(request), datetime.now(self.zone))
+            facts = _assessed(answer, self.pages.words(request), self.now(self.zone))
             return self.pages.page(request, "assessment.html", facts=facts, blanks=TO_FILL_IN)
 
         @app.get("/new", include_in_schema=False)
@@ -232,7 +240,7 @@ class _Pages:
             answer = await self.desk.faces()
         except OperationsUnavailableError:
             return self.pages.page(request, "desk.html", 503, answer=None)
-        today = datetime.now(self.zone).date()
+        today = self.now(self.zone).date()
         return self.pages.page(
             request, "new.html", status, answer=answer, problem=problem, given=given,
             until=str(given.get("until") or today + timedelta(days=DEFAULT_DAYS)),
@@ -245,7 +253,7 @@ class _Pages:
             ends = datetime.combine(datetime.strptime(day, "%Y-%m-%d").date(), time(23, 59, 59), self.zone)  # noqa: DTZ007
         except ValueError:
             return None
-        now = datetime.now(self.zone)
+        now = self.now(self.zone)
         return ends if now < ends < now + timedelta(days=LONGEST_DAYS) else None
 
     def state(self, t: Words) -> dict[str, object]:

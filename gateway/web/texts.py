@@ -239,6 +239,7 @@ TEXTS: Texts = {
     "reason.outside-schedule": ("不在允许的时段内", "Outside the permitted hours"),
     "reason.pin-required": ("需要输入密码，但未输入", "A PIN was needed and not entered"),
     "reason.second-factor-required": ("车牌已识别，还需另一种凭证", "The plate was read; show something else as well"),
+    "reason.not-offline": ("网关离线，此处无法判断", "The gateway is away, and this door cannot judge that alone"),
     "reason.wrong-pin": ("密码错误", "Wrong PIN"),
     "reason.clock-uncertain": ("时钟未校准，限时权限暂停", "The clock is uncertain, so timed permissions wait"),
     "reason.unknown-portal": ("策略中没有此通道", "The policy does not know this portal"),
