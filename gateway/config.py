@@ -217,8 +217,8 @@ class Faces(Table):
 
 
 class Vision(Table):
-    """The worker process that reads pictures. `reader = "published"` and `"vote"` need `zhian models fetch` and, on a real
-    site, `zhian models accept` of both published models."""
+    """The worker process that reads pictures. `reader = "published"` and `"vote"` need `zhian models fetch` and, on a
+    real site, `zhian models accept` of both published models."""
 
     reader: Literal["own", "published", "vote"] = "own"
     threads: Annotated[int, Meta(ge=1, le=4)] = 1

@@ -23,7 +23,7 @@ log = get("vision-link")
 
 
 class Hello(Struct, frozen=True, tag_field="kind", tag="hello"):
-    """The process is up and its models are verified. `face_sha256`: of the model whose references it wants; "" = none."""
+    """The process is up and its models are verified. `face_sha256`: of the model whose references it wants, or ""."""
 
     face_sha256: Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?(?!\n)$")] = ""
 
