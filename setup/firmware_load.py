@@ -122,6 +122,9 @@ class Keeper:
     def key(self):
         return KEY
 
+    def key_before(self):
+        return None
+
     def latched(self) -> bool:
         return False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from firmware_build import BLOCK_BYTES, flash_bytes, over_budget
 from interpreters import ROOT
 from osdp_rig import Cable, until
 
+from firmware.drivers.loops import SUPERVISED
 from firmware.wire import codes
+from gateway import config
 from gateway.drivers.osdp import KeyFile, ceremony
 from gateway.drivers.osdp.ceremony import Place
 
@@ -85,3 +88,28 @@ async def test_a_board_without_a_key_gets_its_own_at_the_press_of_its_button(tmp
     finally:
         await board.close()
         cable.close()
+
+
+def test_picture_example_and_table_agree_on_the_supervised_wires() -> None:
+    """Read as a plain pin, an input with the three resistors would be neither 0 nor 1."""
+    example = json.loads(re.search(r"```json\n(.*?)```", GUIDE, re.DOTALL)[1])  # type: ignore[index]
+    board = load(ROOT / "firmware" / "boards" / "pico.toml")
+    label = {"contact": "GP26 contact", "rex": "GP28 exit", "fire": "GP27 fire loop"}
+    assert sorted(example["supervised"]) == sorted(label) == sorted(SUPERVISED)
+    assert all(f">{name}</text>" in PICTURE for name in label.values())
+    for part, key in (("2.2", "pull_up_ohm"), ("1", "series_ohm"), ("3.3", "parallel_ohm")):
+        assert PICTURE.count(f">{part} kΩ</text>") == len(label)
+        assert float(str(board.loop[key])) == float(part) * 1000
+    plain_v = 3.3 * 1000 / (1000 + 1 / (1 / 2200 + 1 / 50_000))
+    assert f"{plain_v:.2f} V" in GUIDE
+    assert plain_v > 0.8, "it could be left out of `supervised` otherwise"
+
+
+def test_the_example_of_the_gateway_makes_a_door(tmp_path: Path) -> None:
+    example = re.search(r"```toml\n(.*?)```", GUIDE, re.DOTALL)[1]  # type: ignore[index]
+    site = '[site]\ndistrict = "d"\nsite = "s"\ngateway = "g"\nsite_key_file = "k"\nlabel = { zh = "一", en = "One" }\n'
+    site += '[paths]\ndata = "data"\nrun = "run"\n[policy]\nfile = "policy.toml"\n'
+    file = tmp_path / "gateway.toml"
+    file.write_text(site + example)
+    read = config.read(file)
+    assert [(door.name, door.reader) for door in read.door] == [("lobby", "lobby-node")]

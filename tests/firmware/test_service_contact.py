@@ -86,3 +86,38 @@ def test_a_contact_that_was_closed_at_power_on_opens_none(contact: Contact) -> N
     node = contact.board()
     contact.hold(node, 0, 60_000)
     assert contact.windows == []
+
+
+class Disturbed:
+    """A converter whose first reading is disturbed, and a loop that is closed."""
+
+    def __init__(self, _gpio: int) -> None:
+        self.readings = [1000]
+
+    def permille(self) -> int:
+        return self.readings.pop() if self.readings else 312
+
+
+def test_one_disturbed_reading_at_power_on_releases_no_door(contact: Contact) -> None:
+    from firmware.drivers.mcu.pins import Levels
+
+    board = SimpleNamespace(PINS={"fire": (27, 0, 0)}, LOOP_BANDS=(160, 490, 830), ANALOG=Disturbed)
+    levels, door = Levels(board, ("fire",), ("fire",)), DoorNode(fire_loop=True)
+    for now_ms in range(0, 1000, 5):
+        for name, level in levels.read():
+            door.level(name, level, now_ms)
+        door.tick(now_ms)
+        assert ("relay", 1) not in door.effects()
+
+
+@pytest.mark.parametrize("from_ms", [0, 500])
+def test_a_fire_releases_within_the_documented_time(from_ms: int, contact: Contact) -> None:
+    """20 ms of stillness after at most two readings that the median holds back, one round each."""
+    from firmware.drivers.loops import Bands, SupervisedInput
+
+    source, door = SupervisedInput("fire", Bands(160, 490, 830)), DoorNode(fire_loop=True)
+    for now_ms in range(0, from_ms + 41, 5):
+        source.sample(312 if now_ms < from_ms else 662)
+        door.level("fire", source.level, now_ms)
+        door.tick(now_ms)
+    assert ("relay", 1) in door.effects()

@@ -21,15 +21,30 @@ def repeated(panel: Panel, raw: bytes, for_ms: int, every_ms: int = 500) -> None
         panel.put(raw)
 
 
-def test_a_repeated_frame_does_not_keep_a_session_alive_for_a_release_that_was_held_back() -> None:
+def held_back() -> tuple[Panel, bytes, bytes]:
+    """A session, its last poll, and the release that the panel sent next and somebody took off the wire."""
     panel = secured()
     poll = panel.seal(codes.POLL)
-    assert panel.put(poll) is not None
+    reply = panel.put(poll)
+    assert reply is not None
+    assert panel.channel is not None
+    panel.channel.open(reply)
     panel.sequence = panel.sequence % 3 + 1
-    release = panel.seal(codes.OUT, RELEASE)  # taken off the wire
+    return panel, poll, panel.seal(codes.OUT, RELEASE)
+
+
+def test_a_repeated_frame_does_not_keep_a_session_alive_for_a_release_that_was_held_back() -> None:
+    panel, poll, release = held_back()
     repeated(panel, poll, codes.OFFLINE_AFTER_MS + 1000)
     assert refused(panel.put(release), codes.NAK_NOT_SECURE)
     assert panel.door.effects() == []
+
+
+def test_the_same_release_is_obeyed_while_the_session_lives() -> None:
+    panel, poll, release = held_back()
+    repeated(panel, poll, codes.OFFLINE_AFTER_MS - 1000)
+    panel.put(release)
+    assert panel.door.effects() == [("relay", 1)]
 
 
 def test_a_repetition_within_the_time_is_still_answered() -> None:

@@ -73,11 +73,13 @@ class Site:
         )
         self._frames: list[Told] = []
         self._parsers = {True: FrameParser(), False: FrameParser()}
+        self._last_raw = {True: b"", False: b""}
 
     def tap(self, from_panel: bool, data: bytes) -> None:
-        """Note every frame that is not the bus's idle talk."""
+        """Note every frame that is not the bus's idle talk, and once where it is repeated: a busy machine is late."""
         for frame in self._parsers[from_panel].feed(data):
-            if frame.code not in (codes.POLL, codes.ACK):
+            repeated, self._last_raw[from_panel] = frame.raw == self._last_raw[from_panel], frame.raw
+            if frame.code not in (codes.POLL, codes.ACK) and not repeated:
                 self._frames.append((from_panel, frame.code, len(frame.raw)))
 
     async def passage(self, pin: str) -> Passage:

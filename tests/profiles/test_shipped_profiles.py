@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from device_profiles import BarrierProfile, CameraProfile, OsdpDeviceProfile, ProfileError, load, names
-from firmware.node.door import CONTACT, FIRE, FIRE_LATCHED, FIRE_RELEASE, LOCK, REX
+from firmware.node.door import CONTACT, FIRE, FIRE_LATCHED, FIRE_RELEASE, LOCK, REX, SENSORS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -34,7 +34,8 @@ def test_a_source_in_this_repository_says_what_is_quoted(name: str) -> None:
 def test_the_door_node_is_what_the_firmware_speaks() -> None:
     node = load("zhian-door-node")
     assert isinstance(node, OsdpDeviceProfile)
-    assert node.input_names() == {CONTACT: "contact", REX: "rex", FIRE: "fire", FIRE_LATCHED: "fire-latched"}
+    own = {CONTACT: "contact", REX: "rex", FIRE: "fire", FIRE_LATCHED: "fire-latched"}
+    assert node.input_names() == own | dict(enumerate(SENSORS, start=len(own)))
     assert node.output_numbers() == {"lock": LOCK, "fire": FIRE_RELEASE}
     assert node.tamper == "lstatr"
     assert (node.outputs["lock"].fail, node.outputs["lock"].fire_release) == ("secure", "device-input")
