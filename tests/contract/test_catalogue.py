@@ -111,7 +111,7 @@ def test_every_event_has_an_example_that_follows_the_catalogue() -> None:
         assert one.en.endswith(".")
 
 
-COUNTS = {"attempts", "count", "portals", "version", "recorded_late", "overflowed"}
+COUNTS = {"attempts", "count", "portals", "references", "version", "recorded_late", "overflowed"}
 
 
 def test_every_number_has_a_unit_or_counts_something() -> None:
