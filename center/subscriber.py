@@ -197,7 +197,7 @@ def _client(access: SubscriberAccess, printer: _Printer, stop: Callable[[str], N
         if str(reason) not in _MAY_PASS or monotonic() >= refused_s[0] + REFUSED_FOR_S:
             stop(f"{why}; check its password or certificate against the users file")
         else:
-            print(f"zhian: {why}; trying again", file=sys.stderr)  # noqa: T201
+            print(f"zhian: {why}; trying again for {REFUSED_FOR_S / 60:.0f} minutes", file=sys.stderr)  # noqa: T201
 
     def subscribed(_: Any, __: Any, ___: int, reasons: list[ReasonCode], ____: Any) -> None:
         if any(reason.is_failure for reason in reasons):

@@ -18,6 +18,7 @@ from center.contract.frame import encode_frame
 from center.contract.state import GatewayState, encode_state
 from center.contract.topics import Kind
 from center.errors import IngestError
+from center.ingest import session
 from center.ingest.ingest import Ingest
 from center.store.writing import EventWriter
 
@@ -175,7 +176,10 @@ async def test_a_retained_state_is_no_sign_of_life(district: District) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["password", "role"])
-async def test_ingest_ends_with_a_sentence_where_the_broker_refuses_it(district: District, wrong: str) -> None:
+async def test_ingest_ends_with_a_sentence_where_the_broker_refuses_it(
+    district: District, wrong: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "REFUSED_FOR_S", 0.1)
     users = json.loads((district.folder / "users.json").read_text())
     if wrong == "password":
         users[0]["password"] = "another-password-0123"

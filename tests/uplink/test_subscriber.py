@@ -142,11 +142,24 @@ async def test_only_some_types(district: District) -> None:
     assert [json.loads(line)["type"] for line in listener.lines] == ["zhian.portal.forced"]
 
 
-@pytest.mark.parametrize("as_whom", ["gateway", "nobody"])
-async def test_who_may_not_listen_is_told_so(district: District, as_whom: str) -> None:
+def as_gateway(district: District, password: str) -> list[str]:
     secret = district.folder / "password"
-    secret.write_text(district.password("gw-1") if as_whom == "gateway" else "wrong-password-0123")
-    more = ["--broker", f"mqtt://127.0.0.1:{district.port}", "--username", "gw-1", "--password-file", str(secret)]
+    secret.write_text(password)
+    return ["--broker", f"mqtt://127.0.0.1:{district.port}", "--username", "gw-1", "--password-file", str(secret)]
+
+
+async def test_who_is_refused_is_told_at_once_and_tries_again(district: District) -> None:
+    """When it gives up is in tests/center/test_ingest_session.py."""
+    more = as_gateway(district, "wrong-password-0123")
+    async with district.process("broker", "run"), Listener(words(district, *more), district.folder / "log") as listener:
+        await until(lambda: listener.said().count("trying again for 5 minutes") == 2, "told twice")
+        assert "refused 'gw-1' (Not authorized), or was not ready" in listener.said()
+        assert listener.process.returncode is None
+    assert listener.lines == []
+
+
+async def test_who_may_not_listen_is_told_so(district: District) -> None:
+    more = as_gateway(district, district.password("gw-1"))
     async with district.process("broker", "run"), Listener(words(district, *more), district.folder / "log") as listener:
         assert await asyncio.wait_for(listener.process.wait(), 20) == 1
     assert listener.said().startswith("zhian: the broker ")
