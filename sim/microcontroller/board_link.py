@@ -2,7 +2,8 @@
 
 BOARD_LINK names a JSON file: {"pins": path of the pins socket, "bus": path of the serial line, "gpio": {"3": "relay"},
 "levels": {"contact": 0}: what is there when power comes on}.
-Beside the simulator's messages it takes {"op": "analog", "pin", "permille"} for supervised inputs.
+Beside the simulator's messages it takes {"op": "analog", "pin", "permille"} for supervised inputs, and {"op":
+"interrupt"} for Ctrl-C on the board's console.
 """
 
 # ruff: noqa: PTH123, C416 - MicroPython has no pathlib
@@ -71,6 +72,8 @@ def _take(message: dict) -> None:
     if op == "edge":
         levels[message["pin"]] = message["value"]
         permille[message["pin"]] = _CONTACT_PERMILLE[message["value"]]
+    elif op == "interrupt":  # where Python runs: this port's own SIGINT may also strike within a collection
+        raise KeyboardInterrupt
     elif op == "analog":
         permille[message["pin"]] = message["permille"]
     elif op == "wiegand":

@@ -8,7 +8,6 @@ import functools
 import json
 import os
 import shutil
-import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -96,8 +95,7 @@ class SimulatedBoard:
 
     def interrupt(self) -> None:
         """Ctrl-C on its console."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGINT)
+        self._send({"op": "interrupt"})
 
     async def close(self) -> None:
         if self._process is not None:

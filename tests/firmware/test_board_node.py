@@ -261,7 +261,7 @@ async def test_a_closed_service_jumper_takes_nothing_away_from_the_door(tmp_path
         it.board.edge("rex", 0)
         await until(lambda: it.board.level("relay") == 1, "somebody leaves")
         it.board.interrupt()
-        assert await it.board.ended() == 0
+        assert await it.board.ended() == 0, it.board.said
         await until(lambda: it.board.level("relay") == 0, "stopped by Ctrl-C, and at rest")
         (it.board.image / "latch").write_bytes(b"released by fire")
         it.board.levels["rex"] = 1
@@ -269,7 +269,7 @@ async def test_a_closed_service_jumper_takes_nothing_away_from_the_door(tmp_path
         await until(lambda: it.board.level("relay") == 1, "still released by fire")
         await until(lambda: "READY" in it.board.said, "READY")
         it.board.interrupt()
-        assert await it.board.ended() == 0
+        assert await it.board.ended() == 0, it.board.said
         assert it.board.level("relay") == 1, "stopped, and still released by fire"
 
 

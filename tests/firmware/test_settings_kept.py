@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
+from firmware.drivers import files
 from firmware.drivers.mcu.settings import Keeper
 
 OLD, NEW = bytes(range(16)), bytes(range(1, 17))
@@ -43,3 +46,24 @@ def test_the_key_before_stays_for_the_cache_that_was_made_with_it(tmp_path: Path
     assert (keeper.key(), keeper.key_before()) == (NEW, OLD)
     assert keeper.keep_key(NEW)  # told again
     assert (keeper.key(), keeper.key_before()) == (NEW, OLD)
+
+
+def test_a_key_of_node_json_that_could_not_be_removed_from_it_does_not_replace_a_rotated_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(_old: str, _new: str) -> None:
+        raise OSError(28, "no space left")
+
+    keeper = said(tmp_path, scbk=OLD.hex())
+    with monkeypatch.context() as full:
+        full.setattr(files, "rename", refuses)
+        keeper.settings()
+        assert keeper.key() == OLD
+        assert keeper.keep_key(NEW)
+        keeper.settings()  # another start
+        assert keeper.key() == NEW
+    keeper.settings()
+    assert keeper.key() == NEW
+    assert json.loads((tmp_path / "node.json").read_text()) == {}
+    assert said(tmp_path, scbk=OLD.hex()).settings()["scbk"]  # written anew by somebody: taken again
+    assert keeper.key() == OLD

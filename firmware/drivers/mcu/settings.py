@@ -138,11 +138,13 @@ class Keeper:
             key = b""
         if len(key) != KEY_BYTES or key == codes.SCBK_D:
             raise _wrong("scbk", "32 hex digits of a secret key")
-        if not self.keep_key(key):
-            return
+        taken = self.path("scbk.taken")
+        if files.read_sealed(taken, KEY_BYTES) != key:  # else it was, and may have been rotated since
+            if not self.keep_key(key) or not files.write_sealed(taken, key):
+                return
+            files.remove(self.path("line"))  # a board that is given a new key begins anew
         settings = self._json()
         del settings["scbk"]
-        files.remove(self.path("line"))  # a board that is given a new key begins anew
         beside = self.path("node.json.new")
         try:
             with open(beside, "w") as file:
@@ -150,3 +152,4 @@ class Keeper:
             files.rename(beside, self.path("node.json"))
         except OSError:
             return  # tried again at the next start; the key is in place
+        files.remove(taken)
