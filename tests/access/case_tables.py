@@ -210,6 +210,8 @@ def _state(text: str, when: str, credentials: dict[str, Credential]) -> tuple[st
             state["mode"] = MODES[one]
         elif one == "fire":
             state["fire"] = True
+        elif one == "face alone accepted":
+            state["face_alone"] = True
         elif one == "clock uncertain":
             state["clock_certain"] = False
         elif found := re.fullmatch(r"at (\S+)", one):

@@ -39,6 +39,7 @@ def test_the_worlds_are_worth_asking():
         Reason.SECOND_FACTOR_REQUIRED,  # likewise
         Reason.STORAGE_BROKEN,
         Reason.TOO_MANY_ATTEMPTS,
+        Reason.NOT_OFFLINE,  # said by a lone node
         Reason.MISREAD,  # needs card formats, see below
     }
 
