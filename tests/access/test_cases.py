@@ -11,7 +11,7 @@ from gateway.model import Reason
 TABLES = tables()
 POLICY, CREDENTIALS = site(TABLES)
 CASES = cases(TABLES, CREDENTIALS)
-# Said by the door, by attempts.py, by a lone node, and told in test_decide.py, as the table's site knows no card formats.
+# Said by the door, by attempts.py, by a lone node; and told in test_decide.py, as the table knows no card formats.
 OUTSIDE_DECIDE = {Reason.STORAGE_BROKEN, Reason.TOO_MANY_ATTEMPTS, Reason.NOT_OFFLINE, Reason.MISREAD}
 
 
