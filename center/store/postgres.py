@@ -12,6 +12,7 @@ from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import PipelineStatus, TransactionStatus
 from psycopg.types.string import TextLoader
 
 from center.config import LOOPBACK
@@ -180,7 +181,7 @@ class PostgresDatabase:
         return connection
 
     def _drop_writer_if_lost(self) -> None:
-        if self._writer is not None and (self._writer.closed or self._writer.broken):
+        if self._writer is not None and not _at_rest(self._writer):
             self._writer.close()
             self._writer = None
 
@@ -214,7 +215,7 @@ class PostgresDatabase:
 
     def _give_back(self, connection: psycopg.Connection[Any]) -> None:
         with self._idle_lock:
-            usable = not connection.closed and not connection.broken
+            usable = _at_rest(connection)
             if usable and len(self._idle) < MAX_IDLE_READERS:
                 self._idle.append(connection)
                 return
@@ -258,6 +259,17 @@ class PostgresStatements:
         """One statement for each entry, in one round trip."""
         if values:
             self.connection.cursor().executemany(_marks(sql), values)
+
+
+def _at_rest(connection: psycopg.Connection[Any]) -> bool:
+    """Whether a new transaction can begin on it. A session that the server ended in the middle of `executemany` is left
+    neither closed nor "broken", but in pipeline mode, in which every further query fails for ever."""
+    if connection.closed or connection.broken:
+        return False
+    return (
+        connection.info.transaction_status is TransactionStatus.IDLE
+        and connection.info.pipeline_status is PipelineStatus.OFF
+    )
 
 
 def _marks(sql: str) -> Any:
