@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import shutil
 import sys
 import tempfile
 import time
@@ -213,5 +214,6 @@ def _folder(given: Path | None) -> Iterator[Path]:
         given.mkdir(parents=True, exist_ok=True)
         yield given.absolute()
         return
-    with tempfile.TemporaryDirectory(prefix="zhian-chaos-") as place:
-        yield Path(place)
+    place = Path(tempfile.mkdtemp(prefix="zhian-chaos-"))
+    yield place  # after an error it stays: its sentence names the logs in it
+    shutil.rmtree(place, ignore_errors=True)
