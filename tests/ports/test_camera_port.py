@@ -64,4 +64,4 @@ async def test_pictures_come_in_the_order_of_time_and_are_never_the_same(source:
     got = await frames(source)
     assert [frame.name for frame in got] == sorted(frame.name for frame in got)
     assert [frame.seen_ms for frame in got] == sorted(frame.seen_ms for frame in got)
-    assert len({frame.data for frame in got}) == FRAMES
+    assert len({bytes(frame.data) for frame in got}) == FRAMES

@@ -171,7 +171,10 @@ def portal_tables(
     return st.builds(
         PortalTable,
         name=st.just(name),
-        accepts=st.lists(kinds.map(tuple), min_size=1, max_size=3).map(tuple),
+        # At least one without a face: a portal that takes nothing else is refused.
+        accepts=st.tuples(
+            kinds.filter(lambda one: "face" not in one).map(tuple), st.lists(kinds.map(tuple), max_size=2)
+        ).map(lambda found: (*found[1], found[0])),
         clock_uncertain=st.sampled_from(["always-valid", "deny", "schedules"]),
         exit_points=some(["inner"]),
         leaves_zone=st.sampled_from([None, outside]),
