@@ -166,7 +166,7 @@ async def test_a_trace_is_read_and_handed_on(tmp_path: Path) -> None:
     assert "card" not in sealed
     opened = await bus("trace", "show", str(capture), "--key-file", str(key.path))
     assert "card of 26 bits" in opened
-    assert "5555" not in opened
+    assert "555555" not in opened  # random challenges may hold fewer of them in a row
     private = await bus("trace", "show", str(capture), "--key-file", str(key.path), "--private", "--json")
     assert any("55555540" in json.loads(line)["detail"] for line in private.splitlines())
     await bus("trace", "pcapng", str(capture), str(tmp_path / "line.pcapng"))
