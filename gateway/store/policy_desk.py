@@ -163,7 +163,11 @@ class PolicyDesk:
         return made.row.version
 
     async def announce(self) -> None:
-        """Record the events of versions that have none yet: after each edit, and once at the start of core."""
+        """Record the events of versions that have none yet: once at the start of core; each edit does it itself."""
+        async with self._one_at_a_time:
+            await self._announce()
+
+    async def _announce(self) -> None:
         rows = await asyncio.to_thread(self._store.versions.unannounced)
         if not rows:
             return
@@ -181,7 +185,7 @@ class PolicyDesk:
             self._publish(made.policy)
             log.info("a new version of the policy is in force", version=made.row.version, cause=cause)
             try:
-                await self.announce()
+                await self._announce()
                 if self._changed is not None:
                     await self._changed(made.policy)
             except (
