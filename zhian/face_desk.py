@@ -154,7 +154,9 @@ def statement(
     from runtime.errors import UserError
 
     if language not in said.LANGUAGES:
-        raise UserError(f"face statement: --language expects one of {', '.join(said.LANGUAGES)}, got {language!r}")
+        raise UserError(
+            f"face statement: --language expects one of {', '.join(said.LANGUAGES)}, got {language!r}; choose one"
+        )
     now = said.statement()
     if as_json:
         print(json.dumps({"version": now.version, "text": now.texts[language]}, ensure_ascii=False))

@@ -148,6 +148,10 @@ class PolicyDesk:
         )
         return IssuedPass(pass_id, text, made.row.version)
 
+    def check_face(self, holder: str, portals: tuple[str, ...], valid_until: datetime) -> None:
+        """Raises OperationRefusedError where `admit_face` would; changes nothing."""
+        policy_edits.with_face(self.in_force.document, holder, portals, valid_until)
+
     async def admit_face(self, holder: str, portals: tuple[str, ...], valid_until: datetime, operator: str) -> int:
         """The holder's face counts at these portals until then. Raises OperationRefusedError, StoreError."""
         made = await self._change(

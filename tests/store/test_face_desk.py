@@ -127,6 +127,14 @@ async def test_a_refused_enrolment_keeps_nothing(rig, changes, said):
     assert (await rig.desk.gallery(MODEL)).references == ()
 
 
+async def test_a_refused_replacement_leaves_the_earlier_enrolment(rig):
+    await rig.enrol()
+    with pytest.raises(OperationRefusedError, match="no portal 'cellar'"):
+        await rig.enrol(portals=("cellar",), again=True)
+    assert [g.embedding for g in (await rig.desk.gallery(MODEL)).references] == [embedding(1)]
+    assert rig.desk.receipts == ()
+
+
 async def test_a_portal_that_takes_nothing_but_faces_is_refused(rig):
     only = FACES_TOO.replace('[["card"], ["face"], ["face", "card"]]', '[["face"]]')
     with pytest.raises(ConfigError, match="for whoever has no face enrolled"):
