@@ -150,16 +150,11 @@ async def test_no_event_names_anybody(site_folder):
 # One of each sort; `make scenarios` plays all of them. Those on virtual time are played in tests/sim.
 PLAYED = (
     "daily-life",
-    "two-cars",
     "core-power",
-    "network-stall",
     "broker-disk-lost",
-    "disk-full",
+    "gateway-gone",
     "fire-node-input",
-    "fire-core-killed",
     "lockdown",
-    "two-person",
-    "clock-no-rtc",
 )
 
 
