@@ -2,7 +2,7 @@
 # ARGS="..." is handed on by demo, test and bench; PYTHON=/path/to/python3.11 chooses the interpreter of .venv.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help venv models demo test check scenarios bench chaos accuracy fallback mutation fuzz firmware lock clean dev-venv test-packages
+.PHONY: help venv models demo test test-slow check scenarios bench chaos accuracy fallback mutation fuzz firmware lock clean dev-venv test-packages
 export PYTHON ZHIAN_TEST_PACKAGES
 BIN := .venv/bin
 
@@ -21,9 +21,13 @@ demo: venv ## run a whole virtual community; Ctrl-C ends it
 	@$(BIN)/zhian models verify >/dev/null
 	@$(BIN)/zhian demo $(ARGS)
 
-test: dev-venv test-packages ## run every test (as root, installs the Debian packages they use)
+test: dev-venv test-packages ## run the tests (as root, installs the Debian packages they use); browsers: make test-slow
 	@$(BIN)/zhian models fetch >/dev/null
 	@$(BIN)/pytest $(ARGS)
+
+test-slow: dev-venv test-packages ## run the slower tests: pages in a browser, broken gateways, a short chaos campaign
+	@$(BIN)/zhian models fetch >/dev/null
+	@$(BIN)/pytest -m "slow or browser" $(ARGS)
 
 check: dev-venv ## lint, formatting, types, import contracts, firmware, docs in step
 	@setup/check.sh

@@ -34,6 +34,7 @@ SHORT = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(180)
 async def test_the_ledger_balances_after_everything_that_can_happen(tmp_path: Path) -> None:
     rows: list[dict[str, object]] = []
@@ -47,6 +48,7 @@ async def test_the_ledger_balances_after_everything_that_can_happen(tmp_path: Pa
     assert int(final["center_mb"]) < 200
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(150)
 async def test_the_ledger_balances_with_a_whole_core_and_a_database_server_that_are_killed(tmp_path: Path) -> None:
     times = {"kill -9 of the database server": 2, "kill -9 of a whole core": 1}

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = [pytest.mark.site, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.site, pytest.mark.timeout(240)]
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("center", "device_profiles", "firmware", "gateway", "pages", "runtime", "sim", "zhian")
