@@ -20,7 +20,12 @@ class VisionError(GatewayError):
 
 
 class OperationRefusedError(GatewayError):
-    """An operation was understood and refused; the text says why."""
+    """An operation was understood and refused; the text says why. code: for a page that says it in its reader's
+    language, "" where there is none; about: the holder it speaks of."""
+
+    def __init__(self, text: str, code: str = "", about: str = "") -> None:
+        super().__init__(text)
+        self.code, self.about = code, about
 
 
 class OperationsUnavailableError(GatewayError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from math import ceil
@@ -102,6 +102,7 @@ def create(
     assets: Path | None = None,
     now_s: Clock = time.monotonic,
     open_paths: frozenset[str] = frozenset(),
+    large_paths: Mapping[str, int] | None = None,
 ) -> FastAPI:
     """The application of a page process, with log-in and guard in place; add routes to it, then run serving.serve.
 
@@ -109,6 +110,7 @@ def create(
     templates: the folder of the page's own templates; assets: of its own static files (`asset("name")` in templates).
     zone: the time zone in which times are shown.
     open_paths: exact paths that answer GET without a session (Host is still checked): they say nothing of people.
+    large_paths: exact paths that take a larger body, with its most bytes; the CSRF token comes in the header.
     Raises PageError where ZHIAN_PAGE_TOKEN is too short.
     """
     texts = {**TEXTS, "page.title": title, **texts}
@@ -128,7 +130,13 @@ def create(
     _add_entrance(app, pages)
     _add_errors(app, pages)
     app.add_middleware(
-        Guard, name=name, sessions=pages.sessions, refuse=pages.refuse, now_s=now_s, open_paths=open_paths
+        Guard,
+        name=name,
+        sessions=pages.sessions,
+        refuse=pages.refuse,
+        now_s=now_s,
+        open_paths=open_paths,
+        large_paths=large_paths,
     )
     return app
 

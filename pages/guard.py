@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +57,7 @@ class Guard:
 
     now_s: a monotonic clock. refuse: builds the answer to a refusal in the visitor's language.
     open_paths: exact paths that may be read without a session, such as /health.
+    large_paths: exact paths whose body may have more than MAX_BODY_BYTES, with how many; the CSRF token is in a header.
     """
 
     def __init__(
@@ -68,8 +69,10 @@ class Guard:
         refuse: Callable[..., Response],
         now_s: Callable[[], float] = time.monotonic,
         open_paths: frozenset[str] = frozenset(),
+        large_paths: Mapping[str, int] | None = None,
     ) -> None:
         self._open_paths = open_paths
+        self._large_paths = large_paths or {}
         self._app = app
         self._name = name
         self._sessions = sessions
@@ -141,8 +144,11 @@ class Guard:
             raise _RefusedError(401, "session")
         if not unsafe:
             return None
-        body = await _read(request)
         headers = {k.lower(): v for k, v in request.headers.items()}
+        limit = self._large_paths.get(path)
+        if limit is not None and not checks.same_secret(checks.csrf_sent(headers, b""), visitor.csrf):
+            raise _RefusedError(403, "csrf")  # before so much is read
+        body = await _read(request, limit or MAX_BODY_BYTES)
         if not checks.same_secret(checks.csrf_sent(headers, body), visitor.csrf):
             raise _RefusedError(403, "csrf")
         return body
@@ -169,18 +175,18 @@ def wants_page(request: Request) -> bool:
     return not request.url.path.startswith(("/api/", "/live", PUBLIC_FOLDER))
 
 
-async def _read(request: Request) -> bytes:
+async def _read(request: Request, most_bytes: int) -> bytes:
     """The whole body, within limits of size and time."""
     declared = request.headers.get("content-length", "0")
-    if not declared.isdigit() or int(declared) > MAX_BODY_BYTES:
-        raise _RefusedError(413, "too-large", limit=MAX_BODY_BYTES)
+    if not declared.isdigit() or int(declared) > most_bytes:
+        raise _RefusedError(413, "too-large", limit=most_bytes)
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_WITHIN_S):
             async for chunk in request.stream():
                 body += chunk
-                if len(body) > MAX_BODY_BYTES:
-                    raise _RefusedError(413, "too-large", limit=MAX_BODY_BYTES)
+                if len(body) > most_bytes:
+                    raise _RefusedError(413, "too-large", limit=most_bytes)
     except TimeoutError:
         raise _RefusedError(408, "slow") from None
     return bytes(body)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from datetime import tzinfo
 
 Config = Annotated[Path, typer.Option(help="gateway.toml of this gateway.")]
 Operator = Annotated[str | None, typer.Option(help="Who does it: written into the event as a token.")]
@@ -30,7 +33,7 @@ def desk(
     """Serve the enrolment desk: consent, pictures, the list, withdrawal with a receipt, the impact assessment."""
     import asyncio
 
-    from gateway.enrolment.page import serve
+    from gateway.enrolment.process import serve
     from runtime import log, stop
 
     log.set_up("enrolment")
@@ -41,10 +44,12 @@ def list_(config: Config, as_json: Json = False) -> None:
     """Who is enrolled with which consent, and what was erased. Core must run."""
     import msgspec
 
+    from gateway.enrolment.showing import short
     from zhian import access_site
     from zhian.access_texts import table
 
-    answer = access_site.ask(access_site.open_site(config), lambda core: core.faces())
+    site = access_site.open_site(config)
+    answer = access_site.ask(site, lambda core: core.faces())
     if as_json:
         told = {"faces": answer.faces, "erased": answer.erased, "alone": answer.alone, "broken": answer.broken}
         print(json.dumps(msgspec.to_builtins(told), ensure_ascii=False))
@@ -52,8 +57,13 @@ def list_(config: Config, as_json: Json = False) -> None:
     if answer.broken:
         print(f"faces are off: {answer.broken}")
         return
+    called = {one.id: one.zh for one in answer.holders}
     rows = (
-        (f.holder, ",".join(f.portals), _day(f.until_ms), f.other_way, f.asked_by, f.guardian) for f in answer.faces
+        (
+            *(f.holder, called.get(f.holder, ""), ",".join(f.portals), _day(f.until_ms, site.zone)),
+            *(f.other_way, f.asked_by, f.guardian, short(f.enrolment)),
+        )
+        for f in answer.faces
     )
     print("\n".join(table(rows, indent="")) if answer.faces else "nobody is enrolled")
     print(f"{len(answer.faces)} enrolled; from {answer.filing_threshold} on, a site files with the authorities")
@@ -65,7 +75,8 @@ def list_(config: Config, as_json: Json = False) -> None:
     for one in answer.erased[:10]:
         key = "key destroyed" if one.key_destroyed else "no key was left"
         print(
-            f"erased {one.number}: {_day(one.at_ms)} {one.cause}, {one.references} references, {key}, {one.digest[:16]}"
+            f"erased {one.number}: {_day(one.at_ms, site.zone)} {short(one.enrolment)}, {one.cause}, {one.references}"
+            f" references, {key}, {one.digest[:16]}"
         )
 
 
@@ -122,7 +133,7 @@ def enrol(
         print(json.dumps(msgspec.to_builtins(made), ensure_ascii=False))
         return
     print(
-        f"{made.holder}: enrolled with {made.references} references until {_day(made.until_ms)};"
+        f"{made.holder}: enrolled with {made.references} references until {_day(made.until_ms, site.zone)};"
         f" number {made.enrolment}"
     )
 
@@ -165,10 +176,11 @@ def statement(
     print(f'\nTo accept it, write into gateway.toml and restart core:\n[faces]\naccepted_statement = "{now.version}"')
 
 
-def _day(ms: int) -> str:
-    from datetime import UTC, datetime
+def _day(ms: int, zone: tzinfo) -> str:
+    """At the site."""
+    from datetime import datetime
 
-    return datetime.fromtimestamp(ms / 1000, tz=UTC).strftime("%Y-%m-%d")
+    return f"{datetime.fromtimestamp(ms / 1000, tz=zone):%Y-%m-%d}"
 
 
 def _end(day: str, zone: object) -> object:

@@ -336,7 +336,7 @@ class FaceEnrolled(EventData, frozen=True, tag=50):
 
 class FaceErased(EventData, frozen=True, tag=51):
     """A holder's face was erased with the key that sealed it: `cause` is withdrawn, expired, replaced, holder-removed,
-    incomplete or restored. `operator`: where a person asked for it."""
+    incomplete, interrupted or restored. `operator`: where a person asked for it."""
 
     cause: Code
     references: Annotated[int, Meta(ge=0, le=64)]

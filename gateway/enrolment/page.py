@@ -2,40 +2,34 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Annotated, Protocol
-from zoneinfo import ZoneInfo
 
-import cv2
 from fastapi import FastAPI, Form, Query, Request
 from fastapi import Path as InPath
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
-from gateway import config as configuration
-from gateway.enrolment.capture import WANTED, Capture
+from gateway.enrolment import showing
+from gateway.enrolment.capture import ABANDONED_AFTER_S, WANTED, WANTED_PHOTOS, Capture
+from gateway.enrolment.given import EMPTY, end_of, problem_of
+from gateway.enrolment.photo import MAX_PHOTO_BYTES
+from gateway.enrolment.showing import LONGEST_DAYS, Named, Two
 from gateway.enrolment.texts import TEXTS, TITLE
-from gateway.errors import OperationRefusedError, OperationsUnavailableError, VisionError
-from gateway.operations.client import OperationsClient
+from gateway.errors import OperationRefusedError, OperationsUnavailableError
 from gateway.operations.messages import EnrolFace, EnrolledFace, FaceReceipt, FacesAnswer
-from gateway.vision.camera_folder import FolderCamera
-from gateway.vision.faces.reader import load
-from pages import application, live, serving
+from gateway.vision.pad.statement import statement
+from pages import application, live
 from pages.application import Pages, visitor
-from pages.language import Words
+from pages.language import EN, ZH, Words
 
 HERE = Path(__file__).parent
-DEFAULT_DAYS, LONGEST_DAYS = 180, 366
-EMPTY: dict[str, object] = {
-    "holder": "", "portals": [], "until": "", "other_way": "", "asked_by": "", "guardian": "", "below_14": False,
-    "replace": False,
-}  # fmt: skip
+DEFAULT_DAYS = 180
+BUSY_S = 15.0  # another window that looked within it is still enrolling
 TO_FILL_IN = ("necessary", "impact", "measures", "children", "conclusion")
-Holder = Annotated[str, InPath(pattern=r"^[a-z0-9-]{1,32}$")]
+Number = Annotated[str, InPath(pattern=r"^[0-9a-f]{32}$")]
 
 
 class Desk(Protocol):
@@ -50,9 +44,12 @@ class Desk(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A consent that was given, whose pictures are being taken."""
+    """A consent that was given, whose pictures are being taken. called: the holder's name, (Chinese, English); session:
+    the window that takes them."""
 
     holder: str
+    called: Two
+    session: str
     portals: tuple[str, ...]
     asked_by: str
     other_way: str
@@ -62,81 +59,87 @@ class Draft:
     replace: bool
 
 
-async def serve(config_file: Path, camera: str | None, host: str, port: int) -> None:
-    """The desk for one camera until cancelled. Raises ConfigError, PageError, VisionError."""
-    config = configuration.read(config_file)
-    named = {c.name: c for c in config.camera}
-    chosen = camera or next((c.name for c in config.camera if c.purpose == "face"), None)
-    if chosen is None or chosen not in named:
-        wanted = f"one of {', '.join(named)}" if named else "a [[camera]] in gateway.toml"
-        raise VisionError(
-            f"camera for enrolment: expected {wanted}, got {camera or 'none for faces'}; name it with --camera"
-        )
-    cv2.setNumThreads(1)
-    faces = load(threads=config.vision.threads, must_be_accepted=config.site.kind == "real")
-    source = configuration.resolve(config_file, named[chosen].source.partition(":")[2])
-    client = OperationsClient(configuration.operations_socket(config_file, config))
-    with ThreadPoolExecutor(1, thread_name_prefix="infer") as inference:
-        capture = Capture(FolderCamera(chosen, source), faces, inference)
-        async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(work) for work in (capture.camera.watch(), capture.run())]
-            try:
-                zone = ZoneInfo(config.site.timezone)
-                await serving.serve(create(client, capture, zone), host=host, port=port)
-            finally:
-                for task in running:
-                    task.cancel()
-                capture.end()
-
-
 def create(
     desk: Desk,
     capture: Capture,
-    zone: ZoneInfo,
-    now: Callable[[ZoneInfo], datetime] = lambda zone: datetime.now(zone),
+    named: Named,
+    now: Callable[[tzinfo], datetime] = lambda zone: datetime.now(zone),
 ) -> FastAPI:
-    """The application. One enrolment at a time, as there is one camera. Raises PageError for a bad ZHIAN_PAGE_TOKEN."""
+    """The application. One enrolment at a time, as there is one camera. `app.state.forget_abandoned` is to be called
+    now and then. Raises PageError for a bad ZHIAN_PAGE_TOKEN."""
     app = application.create(
-        "enrolment", title=TITLE, templates=HERE / "templates", texts=TEXTS, zone=zone, assets=HERE / "static"
+        "enrolment",
+        title=TITLE,
+        templates=HERE / "templates",
+        texts=TEXTS,
+        zone=named.zone,
+        assets=HERE / "static",
+        large_paths={"/api/photo": MAX_PHOTO_BYTES},
     )
-    _Pages(app.state.pages, desk, capture, zone, now).add(app)
+    made = _Pages(app.state.pages, desk, capture, named, lambda: now(named.zone))
+    made.add(app)
+    app.state.forget_abandoned = made.forget_abandoned
     return app
 
 
 class _Pages:
-    def __init__(
-        self, pages: Pages, desk: Desk, capture: Capture, zone: ZoneInfo, now: Callable[[ZoneInfo], datetime]
-    ) -> None:
-        self.pages, self.desk, self.capture, self.zone, self.now = pages, desk, capture, zone, now
+    def __init__(self, pages: Pages, desk: Desk, capture: Capture, named: Named, now: Callable[[], datetime]) -> None:
+        self.pages, self.desk, self.capture, self.named, self.now = pages, desk, capture, named, now
         self.draft: Draft | None = None
+        self.abandoned = False  # and nobody was told so yet
+        self.refused = False  # core refused these very references
 
     def add(self, app: FastAPI) -> None:
         @app.get("/", include_in_schema=False)
         async def first(request: Request) -> Response:
-            try:
-                answer = await self.desk.faces()
-            except OperationsUnavailableError:
-                return self.pages.page(request, "desk.html", 503, answer=None)
-            names = {one.id: one.zh if visitor(request).language.startswith("zh") else one.en for one in answer.holders}
-            return self.pages.page(request, "desk.html", answer=answer, names=names)
+            return await self.list(request)
 
         @app.get("/assessment", include_in_schema=False)
         async def assessment(request: Request) -> Response:
-            try:
-                answer = await self.desk.faces()
-            except OperationsUnavailableError:
-                return self.pages.page(request, "desk.html", 503, answer=None)
-            facts = _assessed(answer, self.pages.words(request), self.now(self.zone))
-            return self.pages.page(request, "assessment.html", facts=facts, blanks=TO_FILL_IN)
+            if (answer := await self.answer()) is None:
+                return self.away(request)
+            t = self.pages.words(request)
+            facts = showing.assessed(answer, t, self.named, self.now(), self.capture.model_sha256)
+            return self.show(request, "assessment.html", facts=facts, blanks=TO_FILL_IN)
 
+        @app.get("/statement", include_in_schema=False)
+        async def said(request: Request) -> Response:
+            text = statement().texts["zh" if visitor(request).language == ZH else "en"]
+            return self.show(request, "statement.html", paragraphs=[p for p in text.splitlines() if p.strip()])
+
+        @app.get("/receipt", include_in_schema=False)
+        async def look_up(request: Request, number: Annotated[str, Query(max_length=60)] = "") -> Response:
+            t = self.pages.words(request)
+            if (answer := await self.answer()) is None:
+                return self.away(request)
+            one = showing.found(answer, showing.asked_number(number))
+            if isinstance(one, FaceReceipt):
+                return RedirectResponse(f"/receipt/{one.enrolment}", status_code=303)
+            key = "find.none" if one is None else "find.enrolled"
+            return await self.list(request, told=t(key), tone="amber" if one is None else "blue")
+
+        @app.get("/receipt/{enrolment}", include_in_schema=False)
+        async def receipt(request: Request, enrolment: Number) -> Response:
+            if (answer := await self.answer()) is None:
+                return self.away(request)
+            one = next((r for r in answer.erased if r.enrolment == enrolment), None)
+            if one is None:
+                return self.pages.refuse(request, 404, "not-found")
+            return self.show(request, "receipt.html", one=one)
+
+        self._add_consent(app)
+        self._add_pictures(app)
+        self._add_ends(app)
+
+    def _add_consent(self, app: FastAPI) -> None:
         @app.get("/new", include_in_schema=False)
-        async def consent(request: Request, holder: Annotated[str, Query(max_length=32)] = "") -> Response:
-            return await self.form(request, problem="", given=EMPTY | {"holder": holder})
+        async def consent(request: Request) -> Response:
+            return await self.form(request, problem="", given=EMPTY)
 
         @app.post("/new", include_in_schema=False)
         async def consented(
             request: Request,
-            holder: Annotated[str, Form(max_length=32)] = "",
+            holder: Annotated[str, Form(max_length=120)] = "",
             portals: Annotated[list[str], Form(max_length=16)] = [],  # noqa: B006  # FastAPI copies it
             until: Annotated[str, Form(max_length=10)] = "",
             other_way: Annotated[str, Form(max_length=120)] = "",
@@ -145,71 +148,99 @@ class _Pages:
             below_14: Annotated[bool, Form()] = False,
             replace: Annotated[bool, Form()] = False,
             agreed: Annotated[bool, Form()] = False,
+            by: Annotated[str, Form(max_length=10)] = "camera",
         ) -> Response:
-            given = {"holder": holder, "portals": portals, "until": until, "other_way": other_way, "asked_by": asked_by,
-                     "guardian": guardian, "below_14": below_14, "replace": replace}  # fmt: skip
+            given: dict[str, object] = {
+                "holder": holder, "portals": portals, "until": until, "other_way": other_way.strip(),
+                "asked_by": asked_by.strip(), "guardian": guardian.strip(), "below_14": below_14, "replace": replace,
+                "agreed": agreed,
+            }  # fmt: skip
             t = self.pages.words(request)
-            missing = _missing(given, t, agreed=agreed)
-            ends = self.end_of(until)
-            if missing or ends is None:
-                text = t("new.refused", text=missing or t("new.until"))
-                return await self.form(request, problem=text, given=given, status=422)
-            self.draft = Draft(holder, tuple(portals), asked_by, other_way, ends, below_14, guardian, replace)
-            self.capture.begin()
+            if (answer := await self.answer()) is None:
+                return self.away(request)
+            meant, ends = showing.chosen(holder, answer), end_of(until, self.now())
+            problem = problem_of(given, t, answer, meant) or ("" if ends else t("new.until.bad"))
+            if not problem and self.busy(request):
+                problem = t("new.busy")
+            if problem or ends is None:
+                return await self.form(request, problem=problem, given=given, status=422)
+            who = meant[0]
+            called = (showing.names(answer, ZH)[who], showing.names(answer, EN)[who])
+            self.draft = Draft(
+                who, called, self.session(request), tuple(portals), asked_by.strip(), other_way.strip(), ends,
+                below_14, guardian.strip(), replace,
+            )  # fmt: skip
+            self.abandoned = False
+            self.begin(photos=by == "photos")
             return RedirectResponse("/take", status_code=303)
 
+    def _add_pictures(self, app: FastAPI) -> None:
         @app.get("/take", include_in_schema=False)
         async def take(request: Request) -> Response:
-            if self.draft is None or self.capture.collection is None:
+            if not self.mine(request):
                 return RedirectResponse("/", status_code=303)
-            return self.pages.page(
-                request, "take.html", live_url="/live", problem="", **self.state(self.pages.words(request))
-            )
+            return self.taking(request, "")
 
         @app.get("/live", include_in_schema=False)
         async def stream(request: Request) -> Response:
             language, changed = visitor(request).language, live.Changed()
 
             async def update() -> live.Update:
-                values = self.state(self.pages.renderer.words[language])
-                return live.Update(changed.only({"now": self.pages.renderer.html("now.html", language, **values)}))
+                values = self.state(self.pages.renderer.words[language]) if self.mine(request) else {}
+                html = self.pages.renderer.html("now.html" if values else "over.html", language, **values)
+                return live.Update(changed.only({"now": html}))
 
             return self.pages.stream(request, update)
 
         @app.get("/picture.jpg", include_in_schema=False)
         async def picture(request: Request) -> Response:
-            look = self.capture.last
+            look = self.capture.now if self.mine(request) else None
             if look is None:
                 return self.pages.refuse(request, 404, "not-found")
-            return Response(look.jpeg, media_type="image/jpeg", headers={"cache-control": "no-store"})
+            return Response(look.jpeg, media_type="image/jpeg")  # the guard adds no-store
 
-        self._add_ends(app)
+        @app.post("/api/photo", summary="Take a reference from the photo in the body, which is not kept")
+        async def photo(request: Request) -> Response:
+            t = self.pages.words(request)
+            if not self.mine(request):
+                return self.pages.problem(request, 409, "ended", t("photo.ended"))
+            key = await self.capture.photo(await request.body())  # not a form: nothing is spooled into a file
+            if key == "photo.taken":
+                return JSONResponse({"text": t(key)})
+            return self.pages.problem(request, 422, "unusable", t(key))
 
     def _add_ends(self, app: FastAPI) -> None:
         @app.post("/take", include_in_schema=False)
         async def finish(request: Request, do: Annotated[str, Form(max_length=10)] = "") -> Response:
-            if do == "again" and self.draft is not None:
-                self.capture.begin()
+            if not self.mine(request) or self.draft is None:
+                return RedirectResponse("/", status_code=303)
+            if do in ("camera", "photos", "again"):
+                collection = self.capture.collection
+                self.begin(photos=do == "photos" or (do == "again" and bool(collection and collection.photos)))
                 return RedirectResponse("/take", status_code=303)
-            if do != "store" or self.draft is None or self.capture.collection is None:
+            if do != "store":
                 self.drop()
                 return RedirectResponse("/", status_code=303)
             return await self.store(request, self.draft)
 
-        @app.post("/api/withdraw/{holder}", summary="Erase everything of a holder's face")
-        async def withdraw(request: Request, holder: Holder) -> Response:
+        @app.post("/api/withdraw/{enrolment}", summary="Erase everything of this enrolment's face")
+        async def withdraw(request: Request, enrolment: Number) -> Response:
             t = self.pages.words(request)
             try:
+                answer = await self.desk.faces()
+                holder = next((one.holder for one in answer.faces if one.enrolment == enrolment), None)
+                if holder is None:
+                    return self.pages.problem(request, 409, "refused", t("desk.withdraw.gone"))
                 receipt = await self.desk.withdraw_face(holder, self.operator(request))
             except OperationRefusedError as e:
-                return self.pages.problem(request, 409, "refused", str(e))
+                return self.pages.problem(request, 409, "refused", t("desk.withdraw.failed", text=e))
             except OperationsUnavailableError:
                 return self.pages.problem(request, 503, "unavailable", t("desk.away"))
             text = t("desk.withdraw.done", count=receipt.references, number=receipt.number)
-            return JSONResponse({"text": text})
+            return JSONResponse({"text": text, "goto": f"/receipt/{receipt.enrolment}"})
 
     async def store(self, request: Request, draft: Draft) -> Response:
-        """Hand the references to core; forget them whatever becomes of it, once it was stored or cannot be."""
+        """Hand the references to core; forget them once they are stored."""
         collection = self.capture.collection
         if collection is None or not collection.complete:
             return RedirectResponse("/take", status_code=303)
@@ -229,53 +260,122 @@ class _Pages:
         t = self.pages.words(request)
         try:
             made = await self.desk.enrol_face(asked)
-        except (OperationRefusedError, OperationsUnavailableError) as e:
-            text = str(e) if isinstance(e, OperationRefusedError) else t("desk.away")
-            return self.pages.page(request, "take.html", 409, live_url="/live", problem=text, **self.state(t))
+        except OperationRefusedError as e:
+            self.refused = True
+            return self.taking(request, await self.refusal(e, t), 409)
+        except OperationsUnavailableError:
+            return self.taking(request, t("desk.away"), 503)
         self.drop()
-        return self.pages.page(request, "done.html", made=made)
+        return self.show(request, "done.html", made=made, name=showing.of(draft.called, visitor(request).language))
+
+    async def refusal(self, refused: OperationRefusedError, t: Words) -> str:
+        """Core's sentence in the visitor's language where there is one, else as it came."""
+        if f"refusal.{refused.code}" not in t:
+            return t("refusal.other", text=refused)
+        answer = await self.answer()
+        called = showing.names(answer, t.language) if answer else {}
+        return t(f"refusal.{refused.code}", name=called.get(refused.about, refused.about))
+
+    async def answer(self) -> FacesAnswer | None:
+        """What core knows; None where it does not answer."""
+        try:
+            return await self.desk.faces()
+        except (OperationsUnavailableError, OperationRefusedError):
+            return None
+
+    async def list(self, request: Request, told: str = "", tone: str = "amber") -> Response:
+        if (answer := await self.answer()) is None:
+            return self.away(request)
+        if self.abandoned and not told:
+            self.abandoned, told = False, self.pages.words(request)("desk.abandoned")
+        names = showing.names(answer, visitor(request).language)
+        soon_ms = int(self.now().timestamp() * 1000) + showing.SOON_MS
+        return self.show(request, "desk.html", answer=answer, names=names, told=told, tone=tone, soon_ms=soon_ms)
+
+    def away(self, request: Request) -> Response:
+        return self.show(request, "desk.html", 503, answer=None, told="")
+
+    def show(self, request: Request, template: str, status: int = 200, **values: object) -> Response:
+        """A page, with the ways in which this site names things."""
+        language, named = visitor(request).language, self.named
+        return self.pages.page(
+            request, template, status, day=named.day, moment=named.moment, short=showing.short, whole=showing.whole,
+            portal=lambda one: named.portal(one, language), all_portals=lambda some: named.all(some, language),
+            site=showing.of(named.site, language), **values,
+        )  # fmt: skip
+
+    def taking(self, request: Request, problem: str, status: int = 200) -> Response:
+        values = self.state(self.pages.words(request))
+        return self.show(
+            request, "take.html", status, live_url="/live", problem=problem, most_bytes=MAX_PHOTO_BYTES, **values
+        )
 
     async def form(self, request: Request, *, problem: str, given: dict[str, object], status: int = 200) -> Response:
-        try:
-            answer = await self.desk.faces()
-        except OperationsUnavailableError:
-            return self.pages.page(request, "desk.html", 503, answer=None)
-        today = self.now(self.zone).date()
-        return self.pages.page(
+        if (answer := await self.answer()) is None:
+            return self.away(request)
+        today = self.now().date()
+        return self.show(
             request, "new.html", status, answer=answer, problem=problem, given=given,
+            names=showing.names(answer, visitor(request).language),
             until=str(given.get("until") or today + timedelta(days=DEFAULT_DAYS)),
             latest=str(today + timedelta(days=LONGEST_DAYS - 1)), earliest=str(today + timedelta(days=1)),
         )  # fmt: skip
 
-    def end_of(self, day: str) -> datetime | None:
-        """The end of that day at the site, None for what is no day ahead within a year."""
-        try:
-            ends = datetime.combine(datetime.strptime(day, "%Y-%m-%d").date(), time(23, 59, 59), self.zone)  # noqa: DTZ007
-        except ValueError:
-            return None
-        now = self.now(self.zone)
-        return ends if now < ends < now + timedelta(days=LONGEST_DAYS) else None
-
     def state(self, t: Words) -> dict[str, object]:
         """What now.html shows; asking for it is looking."""
         self.capture.watched()
-        look, collection, draft = self.capture.last, self.capture.collection, self.draft
+        look, collection, draft = self.capture.now, self.capture.collection, self.draft
+        photos = bool(collection and collection.photos)
         values: dict[str, object] = {
-            "name": draft.holder if draft else "",
+            "name": showing.of(draft.called, t.language) if draft else "",
+            "photos": photos,
+            "refused": self.refused,
             "number": look.number if look else 0,
             "count": len(collection.references) if collection else 0,
             "wanted": WANTED,
-            "complete": bool(collection and collection.complete),
+            "complete": bool(collection and collection.complete) and not self.refused,
         }
-        if look is None:
-            return values | {"tone": "amber", "icon": "alert", "said": t("take.waiting")}
+        if self.refused:
+            return values | {"tone": "amber", "icon": "info", "said": t("take.refused")}
         if collection is not None and collection.complete:
-            return values | {"tone": "green", "icon": "check", "said": t("take.done")}
+            return values | {"tone": "green", "icon": "check", "said": t("take.done.photos" if photos else "take.done")}
+        if photos:
+            return values | {"tone": "blue", "icon": "info", "said": t("take.photos", least=WANTED_PHOTOS, most=WANTED)}
+        if look is None:
+            unusable = self.capture.unusable
+            return values | {
+                "tone": "amber",
+                "icon": "alert",
+                "said": t("take.unusable" if unusable else "take.waiting"),
+            }
         if look.problems:
             return values | {"tone": "amber", "icon": "info", "said": t(f"problem.{look.problems[0]}")}
         if collection is not None and collection.stranger:
             return values | {"tone": "red", "icon": "alert", "said": t("take.stranger")}
         return values | {"tone": "blue", "icon": "eye", "said": t("take.good")}
+
+    def session(self, request: Request) -> str:
+        session = visitor(request).session
+        return session.key if session is not None else ""
+
+    def mine(self, request: Request) -> bool:
+        """Whether this window is the one that enrols; no other sees the camera's picture."""
+        collecting = self.draft is not None and self.capture.collection is not None
+        return collecting and self.draft is not None and self.draft.session == self.session(request)
+
+    def busy(self, request: Request) -> bool:
+        """Whether another window is enrolling somebody just now."""
+        return self.draft is not None and not self.mine(request) and self.capture.unwatched_s < BUSY_S
+
+    def forget_abandoned(self) -> None:
+        """Drop an enrolment that no page has shown for long: nobody's face stays in memory because a tab was closed."""
+        if self.draft is not None and self.capture.unwatched_s > ABANDONED_AFTER_S:
+            self.drop()
+            self.abandoned = True
+
+    def begin(self, *, photos: bool) -> None:
+        self.refused = False
+        self.capture.begin(photos=photos)
 
     def drop(self) -> None:
         self.draft = None
@@ -284,33 +384,3 @@ class _Pages:
     def operator(self, request: Request) -> str:
         session = visitor(request).session
         return session.label if session is not None else "enrolment"
-
-
-def _assessed(answer: FacesAnswer, t: Words, now: datetime) -> list[tuple[str, object]]:
-    """The rows of the impact assessment that the site can fill in itself."""
-    portals = sorted({portal for face in answer.faces for portal in face.portals} or set(answer.portals))
-    others = sorted({face.other_way for face in answer.faces})
-    return [
-        ("date", f"{now:%Y-%m-%d}"),
-        ("purpose", t("form.purpose.value")),
-        ("data", t("form.data.value", most=8)),
-        ("portals", ", ".join(portals) or "-"),
-        ("people", len(answer.faces)),
-        ("minors", sum(face.below_14 for face in answer.faces)),
-        ("others", ", ".join(others) or "-"),
-        ("retention", t("form.retention.value", days=LONGEST_DAYS)),
-        ("erasures", answer.erased[0].number if answer.erased else 0),
-        ("alone", t("desk.yes") if answer.alone else t("desk.no")),
-        ("filing", answer.filing_threshold),
-    ]
-
-
-def _missing(given: dict[str, object], t: Words, *, agreed: bool) -> str:
-    """The first field that was left out, in the visitor's language; "" where nothing was."""
-    for field, key in (("holder", "new.holder"), ("portals", "new.portals"), ("other_way", "new.other"),
-                       ("asked_by", "new.asked")):  # fmt: skip
-        if not given[field]:
-            return t(key)
-    if given["below_14"] and not str(given["guardian"]).strip():
-        return t("new.guardian")
-    return "" if agreed else t("new.agreed")

@@ -170,7 +170,7 @@ class OperationsClient:
     async def _ask(self, request: Request, kind: type[A], timeout_s: float = ANSWER_TIMEOUT_S) -> A:
         answer = await self._exchange(request, timeout_s)
         if isinstance(answer, Refused):
-            raise OperationRefusedError(answer.text)
+            raise OperationRefusedError(answer.text, answer.code, answer.about)
         if not isinstance(answer, kind):
             asked, got = type(request).__name__, type(answer).__name__
             raise OperationsUnavailableError(f"core answered {asked} with {got}; install the same release for both")

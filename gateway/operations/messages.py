@@ -314,9 +314,11 @@ class FacesAnswer(Struct, frozen=True, tag="faces"):
 
 
 class Refused(Struct, frozen=True, tag="refused"):
-    """It did not happen; one sentence says why."""
+    """It did not happen; one sentence says why. code, about: as of OperationRefusedError."""
 
     text: str
+    code: str = ""
+    about: str = ""
 
 
 Answer = (

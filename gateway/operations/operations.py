@@ -207,6 +207,8 @@ class Operations:
                     return await self._control(request)
                 case _:
                     return await self._edit(request)
+        except OperationRefusedError as e:
+            return Refused(str(e), e.code, e.about)
         except UserError as e:
             return Refused(str(e))
 

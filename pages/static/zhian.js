@@ -164,7 +164,7 @@ async function post(url, body) {
     });
     if (answer.status === 401) location.assign("/enter");
     const said = await answer.json();
-    return { done: answer.ok, text: answer.ok ? said.text : said.error.text };
+    return { done: answer.ok, text: answer.ok ? said.text : said.error.text, goto: said.goto };
   } catch {
     return { done: false, text: document.body.dataset.unsent };
   }
@@ -217,8 +217,11 @@ for (const dialog of document.querySelectorAll("dialog")) {
     const answer = await post(asker.url, {});
     const result = answer.done ? "done" : "failed";
     dialog.querySelector(`[data-stage=${result}] [data-text]`).textContent = answer.text;
+    if (answer.goto) dialog.querySelector("[data-goto]")?.setAttribute("href", answer.goto); // where the result stands
     stage(dialog, result);
-    [...dialog.querySelectorAll("[data-dismiss]")].find((button) => button.offsetParent !== null)?.focus();
+    // What was done may be elsewhere on this page, too: closed by whatever key, the page is loaded again.
+    if (answer.goto) dialog.addEventListener("close", () => location.reload(), { once: true });
+    [...dialog.querySelectorAll("[data-dismiss], a[data-goto]")].find((one) => one.offsetParent !== null)?.focus();
   });
   for (const button of dialog.querySelectorAll("[data-dismiss]")) {
     button.addEventListener("click", () => dialog.close());

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -12,15 +11,10 @@ import pytest
 import pytest_asyncio
 from fastapi import FastAPI
 from playwright.async_api import Browser, async_playwright
-from windows import Enter, Visit, served
+from windows import ARGUMENTS, CHROMIUM, Enter, Visit, served
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "pages"))  # the virtual sites are shared with tests/pages
 
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 WIDTHS = {"phone": 390, "desk": 1440}
 LOCALES = {"zh": "zh-CN", "en": "en-GB"}
 

@@ -16,11 +16,12 @@ import cv2
 import numpy as np
 import pytest
 import pytest_asyncio
-from playwright.async_api import expect
-from windows import Enter
+from playwright.async_api import async_playwright, expect
+from windows import ARGUMENTS, CHROMIUM, Enter, served
 
 from gateway.enrolment.capture import Capture
 from gateway.enrolment.page import create
+from gateway.enrolment.showing import Named
 from gateway.errors import OperationRefusedError, VisionError
 from gateway.operations import faces as operations
 from gateway.operations.messages import EnrolFace, ListFaces, WithdrawFace
@@ -32,6 +33,7 @@ from sim.render.heads import show
 sys.path.insert(0, str(Path(__file__).parents[1] / "store"))
 
 pytestmark = pytest.mark.browser
+SITE = Named(ZoneInfo("Asia/Shanghai"), ("花园小区", "Garden"), {"lobby": ("单元门", "Lobby door")})
 
 
 class CoreOf:
@@ -98,7 +100,7 @@ async def office(tmp_path: Path) -> AsyncIterator[tuple[CoreOf, Capture, Path]]:
 @pytest.mark.parametrize(("width", "locale"), [("phone", "zh"), ("desk", "en")])
 async def test_from_consent_to_withdrawal(enter: Enter, office, width: str, locale: str) -> None:
     core, capture, folder = office
-    visit = await enter(create(core, capture, ZoneInfo("Asia/Shanghai")), width=width, locale=locale)
+    visit = await enter(create(core, capture, SITE), width=width, locale=locale)
     page = visit.page
     await visit.shot(f"enrolment-empty-{width}-{locale}", whole=True)
     await page.locator("a[href='/new']").click()
@@ -107,11 +109,11 @@ async def test_from_consent_to_withdrawal(enter: Enter, office, width: str, loca
     await page.locator("#until").fill(f"{until:%Y-%m-%d}")
     await page.locator("#asked_by").fill("chen")
     await page.locator("input[name=agreed]").check()
-    await page.locator("button.primary").click()
+    await page.locator("button[value=camera]").click()
     assert page.url.endswith("/new")  # the other way in was left out: the browser itself does not let it through
     await page.locator("#other_way").fill("card")
     await visit.shot(f"enrolment-consent-{width}-{locale}", whole=True)
-    await page.locator("button.primary").click()
+    await page.locator("button[value=camera]").click()
     store = page.locator("button[form=store]")
     await expect(page.locator("img.look")).to_be_visible(timeout=20_000)
     await visit.shot(f"enrolment-take-{width}-{locale}", whole=True)
@@ -122,14 +124,20 @@ async def test_from_consent_to_withdrawal(enter: Enter, office, width: str, loca
     await visit.shot(f"enrolment-done-{width}-{locale}", whole=True)
     assert capture.collection is None  # nothing is left in the desk's memory
     assert len((await core.desk.gallery(capture.model_sha256)).references) == 5
+    number = await page.locator(".big").inner_text()
     await page.locator("main a.button").click()
     await expect(page.locator("table.list tbody tr")).to_have_count(1)
     await visit.shot(f"enrolment-list-{width}-{locale}", whole=True)
-    await page.locator("#withdraw-lin").click()
+    await page.locator("[data-ask]").click()
     await page.locator("[data-confirm]").click()
     await expect(page.locator("[data-stage=done] [data-text]")).to_contain_text("5")
-    await page.locator("dialog a.button").click()
+    await page.locator("dialog a.button").first.click()
     await expect(page.locator("table.list tbody tr")).to_have_count(1)  # the receipt
+    await page.locator("#number").fill(number.split()[-1].lower())  # from the slip
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#receipt-title")).to_be_visible()
+    await visit.shot(f"enrolment-receipt-{width}-{locale}", whole=True)
+    await page.locator("main a.button").click()
     await visit.shot(f"enrolment-erased-{width}-{locale}", whole=True)
     assert not await visit.scrolls_sideways()
     assert core.desk.receipts[-1].references == 5
@@ -139,13 +147,13 @@ async def test_from_consent_to_withdrawal(enter: Enter, office, width: str, loca
 
 async def test_a_cancelled_enrolment_leaves_nothing(enter: Enter, office) -> None:
     core, capture, _ = office
-    visit = await enter(create(core, capture, ZoneInfo("Asia/Shanghai")), width="desk", locale="en")
+    visit = await enter(create(core, capture, SITE), width="desk", locale="en")
     page = visit.page
     await page.goto(page.url.rstrip("/") + "/new")
     for field, value in (("#holder", "lin"), ("#other_way", "card"), ("#asked_by", "chen")):
         await page.locator(field).fill(value)
     await page.locator("input[name=agreed]").check()
-    await page.locator("button.primary").click()
+    await page.locator("button[value=camera]").click()
     await expect(page.locator(".progress-line .number")).not_to_contain_text("0 of 5", timeout=30_000)
     await page.locator("button[value=cancel]").click()
     await expect(page.locator("#desk-title")).to_be_visible()
@@ -154,3 +162,38 @@ async def test_a_cancelled_enrolment_leaves_nothing(enter: Enter, office) -> Non
     assert core.desk.receipts == ()
     with contextlib.suppress(FileNotFoundError):
         assert await core.desk.enrolments() == []
+
+
+async def test_the_browser_keeps_no_picture(enter: Enter, office, tmp_path) -> None:
+    """A whole profile, cache and history and all, searched for pieces of every picture it was shown."""
+    core, capture, _ = office
+    app, profile, shown = create(core, capture, SITE), tmp_path / "profile", []
+    async with served(app) as address, async_playwright() as playwright:
+        context = await playwright.chromium.launch_persistent_context(
+            profile, executable_path=CHROMIUM, args=ARGUMENTS, locale="en-GB"
+        )
+        page = await context.new_page()
+
+        async def keep(answer) -> None:
+            if "/picture.jpg" in answer.url and answer.ok:
+                with contextlib.suppress(Exception):  # the page has gone on to the next one
+                    shown.append(await answer.body())
+
+        page.on("response", keep)
+        await page.goto(address)
+        await page.fill("#token", app.state.pages.login.token)
+        await page.click("main button")
+        await page.goto(f"{address}/new")
+        for field, value in (("#holder", "lin"), ("#other_way", "card"), ("#asked_by", "chen")):
+            await page.locator(field).fill(value)
+        await page.locator("input[name=agreed]").check()
+        await page.locator("button[value=camera]").click()
+        await expect(page.locator("button[form=store]")).to_be_visible(timeout=60_000)
+        await page.locator("button[value=cancel]").click()
+        await page.locator("form[action='/leave'] button").click()
+        await context.close()
+    assert len(shown) >= 3
+    pieces = [picture[at : at + 64] for picture in shown for at in (1500, len(picture) // 2)]
+    kept = [p for p in profile.rglob("*") if p.is_file() and any(one in p.read_bytes() for one in pieces)]
+    assert kept == []
+    assert sum(p.is_file() for p in profile.rglob("*")) > 20  # it is a profile that was used

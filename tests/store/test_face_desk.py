@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 
 import pytest
 from policy_rig import NOW_MS, TEXT
 from test_policy_desk import Rig
 
 from center.contract.catalogue import FaceEnrolled, FaceErased
+from firmware.wire.offline import CacheKeys
+from gateway.access.attempts import AttemptLimits
 from gateway.access.decide import State, decide
+from gateway.control.node_cache import NodeSettings, build
 from gateway.errors import OperationRefusedError, StoreError
 from gateway.model import AccessRequest, CredentialKind, Presented, Reason
 from gateway.store.faces.desk import FaceDesk
@@ -165,6 +169,46 @@ async def test_retention_erases_what_consent_no_longer_covers_and_proves_it(rig)
     assert rig.told == [1, 0]
     assert [type(e) for e in rig.events] == [FaceEnrolled, FaceErased]
     assert [r.cause for r in rig.desk.receipts] == ["expired"]
+    assert not faces_in(rig)  # nor does the policy name a face any more
+
+
+def faces_in(rig) -> list[str]:
+    """Holders of whom the policy in force says that they have a face."""
+    return [one.holder for one in rig.policy.desk.in_force.document.credential if one.kind == "face"]
+
+
+async def test_what_a_crash_left_in_policy_and_journal_is_ended_by_the_job(rig):
+    """Core died right after the key: erased at the next start, the event told, the policy's entry gone."""
+    await rig.enrol()
+    await rig.enrol("wang", references=(embedding(0, 1),))
+    rig.desk._store._keys.destroy(rig.desk._store._of("lin"))
+    rig.desk.close()
+    rig.desk = rig.opened()
+    assert faces_in(rig) == ["lin", "wang"]
+    await rig.desk.retain()
+    assert faces_in(rig) == ["wang"]
+    assert [(type(e), e.cause) for e in rig.events[2:]] == [(FaceErased, "interrupted")]
+    assert [g.holder for g in (await rig.desk.gallery(MODEL)).references] == ["wang"]
+    await rig.desk.retain()
+    assert len(rig.events) == 3
+
+
+async def test_a_withdrawal_that_the_disk_refuses_still_reaches_the_door(rig):
+    await rig.enrol()
+    (rig.folder / "faces-erased.jsonl").mkdir()
+    with pytest.raises(StoreError, match="cannot be written down"):
+        await rig.desk.withdraw("lin", "chen")
+    assert rig.told == [1, 0]
+    (rig.folder / "faces-erased.jsonl").rmdir()
+    assert [r.cause for r in await rig.desk.retain()] == ["interrupted"]
+    assert not faces_in(rig)
+
+
+async def test_enrolling_again_tells_of_the_erasure_of_the_earlier_one(rig):
+    await rig.enrol()
+    await rig.enrol(references=(embedding(0, 1),), again=True)
+    assert [type(e) for e in rig.events] == [FaceEnrolled, FaceEnrolled, FaceErased]
+    assert rig.events[-1].cause == "replaced"
 
 
 async def test_who_is_no_holder_any_more_is_erased(rig):
@@ -194,3 +238,20 @@ async def test_an_undone_policy_brings_no_face_back(rig):
     await rig.desk.withdraw("lin", "chen")
     await rig.policy.desk.undo(None, "chen")
     assert not rig.ask(FACE).granted
+
+
+async def test_the_cache_of_a_door_node_holds_nothing_of_a_face(rig):
+    """The same bytes before an enrolment, during it and after the withdrawal, but for the policy's number."""
+
+    def cache() -> bytes:
+        settings = NodeSettings("lobby-reader", "lobby", 5000, 15_000, 10_000, 7 * DAY)
+        policy = replace(rig.policy.desk.policy, version=1)
+        built = build(policy, settings, CacheKeys(bytes(16)), bytes(32), AttemptLimits(), rig.policy.clock.local())
+        assert built.credentials == 2  # the cards of lin and wang
+        return built.content
+
+    before = cache()
+    await rig.enrol()
+    during = cache()
+    await rig.desk.withdraw("lin", "chen")
+    assert before == during == cache()

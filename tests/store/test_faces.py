@@ -159,7 +159,7 @@ def test_what_a_power_cut_left_is_finished_at_the_next_open(store, tmp_path):
         ledger.write(b'{"number":1,"enrolm')  # torn
     again = FaceStore(tmp_path, NOW + 5)
     assert [e.consent.holder for e in again.enrolments()] == ["zhang-min"]
-    assert {(r.enrolment, r.cause) for r in again.receipts} == {(gone, "incomplete"), ("ef" * 16, "incomplete")}
+    assert {(r.enrolment, r.cause) for r in again.receipts} == {(gone, "interrupted"), ("ef" * 16, "incomplete")}
     assert len(list(again.references(MODEL, NOW + 5))) == 1
     again.close()
     FaceStore(tmp_path, NOW + 6).close()
@@ -176,3 +176,108 @@ def test_a_ledger_that_was_changed_is_noticed(store, tmp_path):
         file.write_bytes(changed)
         with pytest.raises(StoreError, match="line 1"):
             FaceStore(tmp_path, NOW)
+
+
+def test_a_list_of_erasures_that_lost_its_end_is_noticed(store, tmp_path):
+    """Cut back, emptied or put back from a backup alone, it would let an erased face return."""
+    for n in range(3):
+        store.enrol(consent(), [embedding(n)], MODEL, NOW + n)
+    store.withdraw("li-wei", NOW + 3)
+    store.close()
+    file = tmp_path / "faces-erased.jsonl"
+    lines = file.read_bytes().splitlines(keepends=True)
+    for kept in (lines[:-1], []):
+        file.write_bytes(b"".join(kept))
+        with pytest.raises(StoreError, match="knows of 3 erasures"):
+            FaceStore(tmp_path, NOW + 4)
+    file.unlink()
+    with pytest.raises(StoreError, match="put back"):
+        FaceStore(tmp_path, NOW + 4)
+    file.write_bytes(b"".join(lines))
+    FaceStore(tmp_path, NOW + 4).close()
+
+
+def test_the_oldest_backup_of_all_brings_nobody_back(store, tmp_path):
+    """Taken before the first erasure, with keys, put back after several: only the list of erasures is new."""
+    store.enrol(consent(), [embedding(1)], MODEL, NOW)
+    store.enrol(consent("zhang-min"), [embedding(2)], MODEL, NOW)
+    store._truncate()
+    backup = tmp_path / "backup"
+    shutil.copytree(tmp_path, backup, ignore=shutil.ignore_patterns("backup", "*-wal", "*-shm"))
+    store.withdraw("li-wei", NOW + 1)
+    store.enrol(consent(), [embedding(3)], MODEL, NOW + 2)
+    store.withdraw("li-wei", NOW + 3)
+    store.expire(NOW + 400 * DAY)
+    store.close()
+    shutil.copy(backup / "faces.sqlite", tmp_path)
+    shutil.copytree(backup / "face-keys", tmp_path / "face-keys", dirs_exist_ok=True)
+    shutil.rmtree(backup)
+    again = FaceStore(tmp_path, NOW + 5)
+    assert again.count == 0
+    assert [r.cause for r in again.receipts[-2:]] == ["restored", "restored"]
+    assert holds(tmp_path, b"li-wei") == holds(tmp_path, b"zhang-min") == []
+    again.close()
+
+
+class CutError(Exception):
+    """The power went."""
+
+
+@pytest.mark.parametrize("step", range(5))
+def test_an_erasure_is_finished_wherever_the_power_went(tmp_path, step):
+    """Five places: the key without its name, overwritten, gone; the line written; the rows deleted."""
+    store = FaceStore(tmp_path, NOW)
+    store.enrol(consent(), [embedding(1)], MODEL, NOW)
+    store.enrol(consent("zhang-min"), [embedding(2)], MODEL, NOW)
+    mine = store._of("li-wei")
+    key = (tmp_path / "face-keys" / f"{mine}.key").read_bytes()
+    sealed = store._db.execute("SELECT sealed FROM reference WHERE enrolment = ?", (mine,)).fetchone()[0]
+
+    def cut(*_, **__):
+        raise CutError
+
+    place = (
+        (store._keys, "_sync"),
+        (store._keys, "_overwrite"),
+        (store._ledger, "add"),
+        (store, "_remove"),
+        (store, "_note_newest"),
+    )[step]
+    setattr(*place, cut)
+    with pytest.raises(CutError):
+        store.withdraw("li-wei", NOW + DAY)
+    store.close()
+    again = FaceStore(tmp_path, NOW + 2 * DAY)
+    assert [e.consent.holder for e in again.enrolments()] == ["zhang-min"]
+    assert [g.holder for g in again.references(MODEL, NOW)] == ["zhang-min"]
+    assert [r.enrolment for r in again.receipts] == [mine]
+    for needle in (key, sealed, b"li-wei"):
+        assert holds(tmp_path, needle) == []
+    assert {p.suffix for p in (tmp_path / "face-keys").iterdir()} == {".key"}
+    again.close()
+
+
+def test_an_erasure_that_the_disk_refused_counts_at_once_and_is_finished_by_the_job(store, tmp_path):
+    """The key goes first: whatever fails after that, the face opens nothing, and everybody else's still does."""
+    store.enrol(consent(), [embedding(1)], MODEL, NOW)
+    store.enrol(consent("zhang-min"), [embedding(2)], MODEL, NOW)
+    ledger = tmp_path / "faces-erased.jsonl"
+    ledger.mkdir()
+    with pytest.raises(StoreError, match="cannot be written down"):
+        store.withdraw("li-wei", NOW)
+    assert [g.holder for g in store.references(MODEL, NOW)] == ["zhang-min"]
+    ledger.rmdir()
+    assert [r.cause for r in store.expire(NOW)] == ["interrupted"]
+    assert [e.consent.holder for e in store.enrolments()] == ["zhang-min"]
+
+
+def test_a_store_of_the_release_before_is_read(tmp_path):
+    old = FaceStore(tmp_path, NOW)
+    old.enrol(consent(), [embedding(1)], MODEL, NOW)
+    old.withdraw("li-wei", NOW)
+    old._db.execute("DROP TABLE newest_erasure")
+    old._db.execute("PRAGMA user_version=1")
+    old.close()
+    again = FaceStore(tmp_path, NOW)
+    assert again._db.execute("SELECT number FROM newest_erasure").fetchone() == (1,)
+    again.close()

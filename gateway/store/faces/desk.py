@@ -26,6 +26,7 @@ from gateway.store.faces.store import Enrolment, FaceStore, Reference
 from runtime.log import get
 
 RETENTION_EVERY_S = 600.0
+RETENTION = "face-retention"  # the operator that the policy's history shows for what the job changed
 # Cosine above which two references count as one person: none of 282 777 comparisons of two people of LFW reached it; at
 # 0.5 two in ten thousand did, which a site of some hundred holders would meet (docs/faces.md).
 SAME_PERSON = 0.6
@@ -78,8 +79,10 @@ class FaceDesk:
         self._version = 0
         self.broken = ""
         self._folder = folder
+        self._told = 0  # receipts whose event was recorded
         try:
             self._store = FaceStore(folder, clock.now_ms())
+            self._told = self._store.found_told
         except StoreError as e:
             self.broken = str(e)
             log.error("faces are off", why=str(e))
@@ -134,7 +137,9 @@ class FaceDesk:
             present = await asyncio.to_thread(store.enrolments)
             if not again and any(e.consent.holder == consent.holder for e in present):
                 raise OperationRefusedError(
-                    f"a face of {consent.holder!r} is enrolled already; enrol again with the choice to replace it"
+                    f"a face of {consent.holder!r} is enrolled already; enrol again with the choice to replace it",
+                    "face-enrolled",
+                    consent.holder,
                 )
             await self._refuse_duplicate(store, consent.holder, references, model_sha256, now_ms)
             made = await asyncio.to_thread(store.enrol, consent, references, model_sha256, now_ms)
@@ -151,17 +156,21 @@ class FaceDesk:
                 consent.until_ms,
             )
             await self._recorder.record([NewEntry(told)], late_ok=True)
+            await self._tell(told.operator)  # of the one that was replaced
         log.info("a face was enrolled", references=made.references)
         await self.gallery_changed()
         return made
 
     async def withdraw(self, holder: str, operator: str) -> Receipt:
         """Erase everything of this holder's face. Raises OperationRefusedError, StoreError where it was not erased."""
-        async with self._one_at_a_time:
-            receipt = await asyncio.to_thread(self._opened().withdraw, holder, self._clock.now_ms())
+        try:
+            async with self._one_at_a_time:
+                receipt = await asyncio.to_thread(self._opened().withdraw, holder, self._clock.now_ms())
+        finally:  # also where the list could not be written: the key is gone by then, and the face counts no more
             self._version += 1
-            await self._tell(receipt, self._token("operator", operator))
-        await self.gallery_changed()  # takes the lock to read: not within it
+            await self.gallery_changed()  # takes the lock to read: not within it
+        async with self._one_at_a_time:
+            await self._tell(self._token("operator", operator))
         try:
             await self._policy.dismiss_face(holder, operator)
         except StoreError as e:  # the face is erased; an entry without one opens nothing
@@ -196,7 +205,11 @@ class FaceDesk:
             await asyncio.sleep(RETENTION_EVERY_S)
 
     async def retain(self) -> list[Receipt]:
-        """Erase the expired, and those who are holders no more; with an uncertain clock only the latter."""
+        """Erase the expired, and those who are holders no more; with an uncertain clock only the latter.
+
+        Also ends what a crash left: events of erasures that were finished at the start, and faces that only the policy
+        still names.
+        """
         async with self._one_at_a_time:
             if self._store is None:
                 return []
@@ -205,11 +218,20 @@ class FaceDesk:
             done = await asyncio.to_thread(self._store.expire, now_ms, holders)
             if done:
                 self._version += 1
-            for receipt in done:
-                await self._tell(receipt, None)
+            await self._tell(None)
         if done:
             await self.gallery_changed()
+        await self._dismiss_erased()
         return done
+
+    async def _dismiss_erased(self) -> None:
+        """The policy names no face that is not stored. Raises StoreError."""
+        async with self._one_at_a_time:
+            stored = {one.consent.holder for one in await asyncio.to_thread(self._opened().enrolments)}
+            named = [key for kind, key in self._policy.policy.credentials if kind is CredentialKind.FACE]
+            for holder in named:
+                if holder not in stored:
+                    await self._policy.dismiss_face(holder, RETENTION)
 
     def _opened(self) -> FaceStore:
         if self._store is None:
@@ -219,9 +241,12 @@ class FaceDesk:
     def _references(self, model_sha256: str) -> tuple[Reference, ...]:
         return tuple(self._opened().references(model_sha256, self._clock.now_ms()))
 
-    async def _tell(self, receipt: Receipt, operator: str | None) -> None:
-        told = FaceErased(receipt.cause, receipt.references, operator)
-        await self._recorder.record([NewEntry(told)], late_ok=True)
+    async def _tell(self, operator: str | None) -> None:
+        """One event for each erasure that has none yet."""
+        for receipt in self.receipts[self._told :]:
+            told = FaceErased(receipt.cause, receipt.references, operator)
+            await self._recorder.record([NewEntry(told)], late_ok=True)
+            self._told += 1
 
     async def _refuse_duplicate(
         self, store: FaceStore, holder: str, references: Sequence[bytes], model_sha256: str, now_ms: int
@@ -239,7 +264,9 @@ class FaceDesk:
             if like >= SAME_PERSON:
                 raise OperationRefusedError(
                     f"this face resembles the enrolled one of {one.holder!r} (similarity {like:.2f}, expected below"
-                    f" {SAME_PERSON}); check who stands there, and withdraw the other one if it was a mistake"
+                    f" {SAME_PERSON}); check who stands there, and withdraw the other one if it was a mistake",
+                    "face-alike",
+                    one.holder,
                 )
 
 

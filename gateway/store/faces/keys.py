@@ -61,19 +61,39 @@ class EnrolmentKeys:
         return self._path(enrolment).exists()
 
     def destroy(self, enrolment: str) -> None:
-        """Overwrite, unlink, and make both last. A key that is gone is destroyed already. Raises StoreError."""
+        """Overwrite, unlink, and make both last. A key that is gone is destroyed already. Raises StoreError.
+
+        It loses its name first: a power cut in between leaves no key that exists and opens nothing.
+        """
         path = self._path(enrolment)
+        going = path.with_suffix(".going")
         try:
-            with path.open("r+b") as file:
-                file.write(bytes(KEY_BYTES))
-                file.flush()
-                os.fsync(file.fileno())
-            path.unlink()
+            path.rename(going)
             self._sync()
+            self._overwrite(going)
         except FileNotFoundError:
             return
         except OSError as e:
-            raise StoreError(f"{self._folder}: a face key cannot be destroyed ({e.strerror}); check the disk") from e
+            raise self._undestroyed(e) from e
+
+    def finish(self) -> None:
+        """Overwrite what a power cut left half destroyed. Raises StoreError."""
+        try:
+            for going in self._folder.glob("*.going"):
+                self._overwrite(going)
+        except OSError as e:
+            raise self._undestroyed(e) from e
+
+    def _overwrite(self, going: Path) -> None:
+        with going.open("r+b") as file:
+            file.write(bytes(KEY_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        going.unlink()
+        self._sync()
+
+    def _undestroyed(self, e: OSError) -> StoreError:
+        return StoreError(f"{self._folder}: a face key cannot be destroyed ({e.strerror}); check the disk")
 
     def all(self) -> set[str]:
         """Every enrolment that has a key."""

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from gateway.errors import StoreError
 
-Cause = Literal["withdrawn", "expired", "replaced", "holder-removed", "incomplete", "restored"]
+Cause = Literal["withdrawn", "expired", "replaced", "holder-removed", "incomplete", "interrupted", "restored"]
 FIRST = "0" * 64
 
 
@@ -49,8 +49,8 @@ class ErasureLedger:
 
     def add(self, enrolment: str, at_ms: int, cause: Cause, references: int, *, key_destroyed: bool) -> Receipt:
         """Append one erasure, on the disk when this returns. Raises StoreError."""
-        previous = self.receipts[-1].digest if self.receipts else FIRST
-        open_ = Receipt(len(self.receipts) + 1, enrolment, at_ms, cause, references, key_destroyed, previous)
+        number, previous = self.head
+        open_ = Receipt(number + 1, enrolment, at_ms, cause, references, key_destroyed, previous)
         receipt = msgspec.structs.replace(open_, digest=_digest(open_))
         try:
             descriptor = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -63,6 +63,20 @@ class ErasureLedger:
         self.receipts.append(receipt)
         self._erased.add(enrolment)
         return receipt
+
+    @property
+    def head(self) -> tuple[int, str]:
+        """Number and digest of the newest erasure; (0, FIRST) where there is none."""
+        return (len(self.receipts), self.receipts[-1].digest) if self.receipts else (0, FIRST)
+
+    def check_head(self, number: int, digest: str) -> None:
+        """Raises StoreError where the erasure that the store knows as the newest is not in this list."""
+        known = number == 0 or (number <= len(self.receipts) and self.receipts[number - 1].digest == digest)
+        if not known:
+            raise StoreError(
+                f"{self._file}: the store of faces knows of {number} erasures, this list has {len(self.receipts)} or"
+                " others; faces stay off until the newest list is put back"
+            )
 
     def find(self, enrolment: str) -> Receipt | None:
         """The first erasure of this enrolment."""

@@ -1,7 +1,8 @@
 """Enrolments with their sealed references in SQLite, erased for good when consent ends.
 
 Order of an erasure: the key is destroyed, the ledger says so, the rows go. A power cut between two of these is finished
-at the next open. `secure_delete` overwrites the rows' pages, and the WAL is truncated after an erasure.
+at the next open. `secure_delete` overwrites the rows' pages, and the WAL is truncated after an erasure. The store keeps
+the newest line of the ledger that it saw, so that a ledger which lost its end is noticed.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from gateway.store.faces.ledger import Cause, ErasureLedger, Receipt
 LEAST_REFERENCES, MOST_REFERENCES = 1, 8
 MOST_REFERENCE_BYTES = 8192  # 2048 float32, far above any embedding we know
 MOST_HOLDERS = 10_000  # of one site; beyond it another design is needed
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +53,14 @@ class FaceStore:
         """`folder`: holds faces.sqlite, faces-erased.jsonl and face-keys/. Raises StoreError."""
         self._ledger = ErasureLedger(folder / "faces-erased.jsonl")
         self._keys = EnrolmentKeys(folder / "face-keys")
+        self.found_told = len(self._ledger.receipts)  # of these receipts; what is erased while opening comes after
         self._db = _open(folder / "faces.sqlite")
-        self._finish(now_ms)
+        try:
+            self._ledger.check_head(*self._db.execute("SELECT number, digest FROM newest_erasure").fetchone())
+            self._finish(now_ms)
+        except BaseException:
+            self._db.close()
+            raise
 
     def close(self) -> None:
         self._db.close()
@@ -104,7 +111,7 @@ class FaceStore:
         if earlier is not None:
             self._keys.destroy(earlier)
             self._ledger.add(earlier, now_ms, "replaced", replaced, key_destroyed=True)
-            self._truncate()
+            self._note_newest()
         return Enrolment(enrolment, consent, model_sha256, now_ms, len(references))
 
     def enrolments(self) -> list[Enrolment]:
@@ -123,6 +130,8 @@ class FaceStore:
             (model_sha256, now_ms),
         ).fetchall()
         for enrolment, packed, sealed in rows:
+            if not self._keys.exists(enrolment):
+                continue  # being erased; the ledger's line or the rows' end is still to come
             consent = rules.decode(packed)
             plain = self._keys.open(enrolment, sealed, _bound_to(enrolment, consent.holder, model_sha256))
             yield Reference(consent.holder, consent.portals, plain)
@@ -135,11 +144,14 @@ class FaceStore:
         return self._erase(enrolment, cause, now_ms)
 
     def expire(self, now_ms: int, holders: frozenset[str] | None = None) -> list[Receipt]:
-        """Erase what consent no longer covers and, where `holders` is given, who is no holder any more."""
+        """Erase what consent no longer covers and, where `holders` is given, who is no holder any more; and end
+        erasures that failed after the key was destroyed."""
         rows = self._db.execute("SELECT enrolment, holder, until_ms FROM enrolment").fetchall()
         done = []
         for enrolment, holder, until_ms in rows:
-            if until_ms <= now_ms:
+            if not self._keys.exists(enrolment):
+                done.append(self._erase(enrolment, "interrupted", now_ms))
+            elif until_ms <= now_ms:
                 done.append(self._erase(enrolment, "expired", now_ms))
             elif holders is not None and holder not in holders:
                 done.append(self._erase(enrolment, "holder-removed", now_ms))
@@ -160,7 +172,7 @@ class FaceStore:
     def _remove(self, enrolment: str) -> None:
         with _transaction(self._db):
             self._delete(enrolment)
-        self._truncate()
+        self._note_newest()
 
     def _delete(self, enrolment: str) -> int:
         """Within a transaction; how many references there were."""
@@ -168,11 +180,18 @@ class FaceStore:
         self._db.execute("DELETE FROM enrolment WHERE enrolment = ?", (enrolment,))
         return gone
 
+    def _note_newest(self) -> None:
+        """Keep what the ledger ends with now, and leave nothing in the log of the database."""
+        with _transaction(self._db):
+            self._db.execute("UPDATE newest_erasure SET number = ?, digest = ?", self._ledger.head)
+        self._truncate()
+
     def _truncate(self) -> None:
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def _finish(self, now_ms: int) -> None:
         """Erase what the ledger says is erased (a store from a backup), and end what a power cut left half done."""
+        self._keys.finish()
         stored = {str(row[0]) for row in self._db.execute("SELECT enrolment FROM enrolment")}
         for enrolment in stored:
             if enrolment in self._ledger:
@@ -180,12 +199,13 @@ class FaceStore:
                     self._erase(enrolment, "restored", now_ms)
                 else:
                     self._remove(enrolment)
-            elif not self._keys.exists(enrolment):
-                self._erase(enrolment, "incomplete", now_ms)
+            elif not self._keys.exists(enrolment):  # rows come after their key: only an erasure leaves them without
+                self._erase(enrolment, "interrupted", now_ms)
         for enrolment in self._keys.all() - stored:  # never used, replaced, or put back by a backup
             self._keys.destroy(enrolment)
             if enrolment not in self._ledger:
                 self._ledger.add(enrolment, now_ms, "incomplete", 0, key_destroyed=True)
+        self._note_newest()
 
 
 def _bound_to(enrolment: str, holder: str, model_sha256: str) -> bytes:
@@ -200,16 +220,21 @@ def _open(file: Path) -> sqlite3.Connection:
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON", "foreign_keys=ON"):
             db.execute(f"PRAGMA {pragma}").fetchall()
         (version,) = db.execute("PRAGMA user_version").fetchone()
-        if version == 0:
+        if version < SCHEMA_VERSION:
             with _transaction(db):
-                for statement in resources.files(__package__).joinpath("schema.sql").read_text("utf-8").split(";"):
-                    db.execute(statement)
+                for step in range(version + 1, SCHEMA_VERSION + 1):
+                    _run(db, f"schema_{step}.sql" if step > 1 else "schema.sql")
                 db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
         elif version != SCHEMA_VERSION:
             raise StoreError(f"{file}: written by a newer program (version {version}); install that one")
     except (sqlite3.Error, OSError) as e:
         raise StoreError(f"{file}: the store of faces cannot be opened ({e}); put the last backup back") from e
     return db
+
+
+def _run(db: sqlite3.Connection, name: str) -> None:
+    for statement in resources.files(__package__).joinpath(name).read_text("utf-8").split(";"):
+        db.execute(statement)
 
 
 class _transaction:
