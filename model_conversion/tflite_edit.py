@@ -46,6 +46,43 @@ def one_picture(content: bytes) -> bytes:
     return _written(model)
 
 
+def whole_prelu(content: bytes) -> bytes:
+    """PReLU that was exported in five operators, relu(x) + a * (x - |x|), as the one that it is.
+
+    Every output keeps its bits: x - |x| is 2x or 0 without rounding, so a * (2x) rounds as (2a) * x does.
+    """
+    model, part = _read(content)
+    made = {int(operator.outputs[0]): operator for operator in part.operators}
+    gone: set[int] = set()
+    for place, operator in enumerate(part.operators):
+        found = _parts_of_prelu(model, made, operator)
+        if found is None:
+            continue
+        x, slope, parts = found
+        tensor = part.tensors[slope]
+        values = _values(model, tensor) * np.float32(2)
+        model.buffers[tensor.buffer].data = values.view(np.uint8)
+        tensor.shape = _int32([1, 1, values.size])
+        gone |= {id(one) for one in parts}
+        part.operators[place] = _operator(model, "PRELU", [x, slope], [int(operator.outputs[0])], version=1)
+    part.operators = [operator for operator in part.operators if id(operator) not in gone]
+    return _written(model)
+
+
+def _parts_of_prelu(model: Any, made: dict[int, Any], add: Any) -> tuple[int, int, list[Any]] | None:
+    """(x, the tensor a, the four operators before) where `add` ends such a PReLU."""
+    if _kind(model, add) != "ADD":
+        return None
+    relu, times = (made.get(int(index)) for index in add.inputs)
+    if relu is None or times is None or (_kind(model, relu), _kind(model, times)) != ("RELU", "MUL"):
+        return None
+    x, less = int(relu.inputs[0]), made.get(int(times.inputs[1]))
+    size = made.get(int(less.inputs[1])) if less is not None and _kind(model, less) == "SUB" else None
+    if less is None or size is None or _kind(model, size) != "ABS" or {int(less.inputs[0]), int(size.inputs[0])} != {x}:
+        return None
+    return x, int(times.inputs[0]), [relu, times, less, size]
+
+
 def half_precision(content: bytes) -> bytes:
     """Weights as float16, widened again as the model is loaded: half the file, computed in float32."""
     model, part = _read(content)
@@ -139,12 +176,12 @@ def _reshape_one(model: Any, part: Any, operator: Any, batch: int) -> None:
         options.newShape = _int32([1, *options.newShape[1:]])
 
 
-def _operator(model: Any, kind: str, inputs: list[int], outputs: list[int]) -> Any:
+def _operator(model: Any, kind: str, inputs: list[int], outputs: list[int], *, version: int = _DEQUANTIZE) -> Any:
     number = getattr(schema.BuiltinOperator, kind)
     known = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
     if number not in known:
         known.append(number)
-        model.operatorCodes.append(schema.OperatorCodeT(number, None, _DEQUANTIZE, number))
+        model.operatorCodes.append(schema.OperatorCodeT(number, None, version, number))
     index = known.index(number)
     return schema.OperatorT(opcodeIndex=index, inputs=inputs, outputs=outputs)
 

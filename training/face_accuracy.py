@@ -18,21 +18,26 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from gateway.errors import VisionError
 from gateway.vision.faces import align, detect, mesh, quality
-from gateway.vision.faces.embed import Embedder
-from gateway.vision.faces.face import Face
+from gateway.vision.faces.embed import Embedder, Preparation
+from gateway.vision.faces.face import Face, five_points
 from gateway.vision.faces.reader import FILL, FaceReader, load
 from gateway.vision.picture import Picture, decode
-from gateway.vision.runtime import Net
+from gateway.vision.runtime import Net, numbers_of
+from sim.render.heads import show
 from training import face_evidence as evidence
+from training import face_ideas
 from training.face_evidence import Pairs, Scores, wilson
 
 SET = "faces-lfw-pairs"
 FILLS = (1.0, 0.98, 0.94, 0.90)
 SIZES = (1, 5, 10, 20, 50, 100, 150, 200, 250)
 RATES = (0.01, 0.015, 0.02, 0.05, 0.1)
+CALIBRATION, CALIBRATION_HEADS = 40_000, 40  # drawn heads' first seed, how many
+COHORT, COHORT_HEADS = 30_000, 150
 NUMBER = re.compile(r"^f(\d{4})\.jpg$")
 
 
@@ -238,10 +243,16 @@ def gated(vectors: Scores, pairs: Pairs, people: Sequence[Portrait]) -> None:
 
 
 def precisions(people: Sequence[Portrait], pairs: Pairs, content: bytes, embedder: Embedder) -> None:
-    """float32, float16 and int8 weights of the same model."""
+    """float32, float16 and int8 of the same model."""
+    from model_conversion.full_integer import full_integer
     from model_conversion.tflite_edit import eight_bit, half_precision
 
-    makers: dict[str, Callable[[bytes], bytes]] = {"float32": bytes, "float16": half_precision, "int8": eight_bit}
+    makers: dict[str, Callable[[bytes], bytes]] = {
+        "float32": bytes,
+        "float16": half_precision,
+        "int8 weights": eight_bit,
+        "int8 throughout": lambda one: full_integer(one, calibration(embedder.preparation)),
+    }
     titles = ("weights", "bytes", "accuracy, threshold on the same pairs", "TAR, no impostor accepted")
     heading(*titles, "FNMR at FMR 1e-3", "least cosine with float32", "CPU ms a face (two invokes)")
     reference: Scores | None = None
@@ -257,6 +268,34 @@ def precisions(people: Sequence[Portrait], pairs: Pairs, content: bytes, embedde
         least = float((vectors * reference).sum(1).min())
         cells = f"{share(right, len(scores))} | {share(tar, int(pairs.same.sum()))} | {missed:.1f} %"
         print(f"| {name} | {len(changed)} | {cells} | {least:.4f} | {_cpu_ms(told, people[0]):.1f} |")
+
+
+def ideas(people: Sequence[Portrait], pairs: Pairs, embedder: Embedder) -> None:
+    """What was tried and is not shipped."""
+    more = face_ideas.drawings([(one.picture, one.face) for one in people], embedder, embedder.preparation.fill)
+    crops = drawn_crops(embedder.preparation, COHORT, COHORT_HEADS)
+    cohort = np.stack([embedder.embed_aligned(crop) for crop in crops])
+    families = face_ideas.ideas(variants(people, embedder), more, pairs.group, cohort)
+    good = np.array([not one.problems for one in people])
+    heading("tried", "the halves chose", "TAR at the other half's FMR 1/300", "impostors accepted there")
+    for title, names, accepted, impostors in face_ideas.tried(families, pairs, good):
+        row(title, names, share(*accepted), f"{impostors[0]}/{impostors[1]}")
+
+
+def drawn_crops(told: Preparation, first: int, heads: int) -> Iterator[Picture]:
+    """Aligned drawn heads, by the renderer's own landmarks."""
+    for seed in range(first, first + heads):
+        (frame,) = show.play(show.LIVE, seed, show.Stage(times_ms=(0,)))
+        assert frame.image is not None  # pictures were asked for
+        yield align.crop(frame.image.astype(np.uint8), five_points(frame.mesh), told.fill, told.side)
+
+
+def calibration(told: Preparation) -> list[NDArray[np.float32]]:
+    """Drawn heads as the model wants them, and their mirror images: ranges must not come from what is measured on."""
+    numbers, found = numbers_of(told.mean, told.scale), []
+    for aligned in drawn_crops(told, CALIBRATION, CALIBRATION_HEADS):
+        found += [numbers[side] for side in (aligned[..., ::-1], aligned[:, ::-1, ::-1])]
+    return found
 
 
 def _cpu_ms(embedder: Embedder, one: Portrait) -> float:
@@ -294,6 +333,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="TOML of an own embedding model instead of the published one")
     parser.add_argument("--thresholds", type=Path, help="write the table of thresholds there")
     parser.add_argument("--weights", action="store_true", help="only float32, float16 and int8 weights")
+    parser.add_argument("--ideas", action="store_true", help="only what was tried beyond the shipped comparison")
     parser.add_argument("--draws", type=int, default=200, help="galleries by chance per size")
     given, _ = parser.parse_known_args()
     if given.real is None:
@@ -313,14 +353,16 @@ def measure_all(folder: Path, reader: FaceReader, given: argparse.Namespace) -> 
     people = list(portraits(folder, files, reader))
     embedder = reader.embedder
     print(f"model {embedder.name} {embedder.sha256[:16]}, {len(files)} pictures, {len(pairs.a)} pairs")
-    if not given.weights:
+    if not given.weights and not given.ideas:
         points = rates(people, pairs, embedder, given.draws)
         if given.thresholds is not None:
             told = (
                 f"LFW, fold 4: {len(files)} pictures, {len(np.unique(pairs.group))} groups of people; press portraits"
             )
             write_thresholds(given.thresholds, embedder.sha256, points, told)
-    if given.model is None:
+    if given.ideas:
+        ideas(people, pairs, embedder)
+    elif given.model is None:
         from gateway.vision import models
 
         precisions(people, pairs, models.published(embedder.name, must_be_accepted=False).content, embedder)

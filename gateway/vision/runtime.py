@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,6 +14,14 @@ try:
     from ai_edge_litert.interpreter import Interpreter
 except ModuleNotFoundError:  # 32-bit systems: tflite_runtime has the same class
     from tflite_runtime.interpreter import Interpreter
+
+
+def numbers_of(mean: float, scale: float) -> NDArray[np.float32]:
+    """float32 (256,): (v - mean) * scale for every value of a pixel."""
+    numbers = np.arange(256, dtype=np.float32)
+    numbers -= np.float32(mean)
+    numbers *= np.float32(scale)
+    return numbers
 
 
 class Net:
@@ -52,6 +61,23 @@ class Net:
     def run_ready(self, x: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
         """Infer on numbers (rows, columns, channels) that are what the model wants."""
         self._interpreter.set_tensor(self._input["index"], x[None])
+        return self._infer()
+
+    def run_pixels(self, pixels: NDArray[np.uint8], numbers: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+        """Infer on pixels of exactly the input's size; numbers: float32 (256,), what each value becomes. They are
+        written straight into the model's input: no picture of floats is made."""
+        cv2.LUT(pixels, numbers, dst=self._interpreter.tensor(self._input["index"])()[0])
+        return self._infer()
+
+    def run_mirrored(self) -> dict[str, NDArray[Any]]:
+        """Infer on the mirror image of what was just inferred on. (The library never overwrites a graph's input:
+        tensorflow/lite/arena_planner.cc.) A second call mirrors back."""
+        picture = self._interpreter.tensor(self._input["index"])()[0]
+        cv2.flip(picture, 1, dst=picture)
+        del picture  # the library refuses to infer while somebody holds its memory
+        return self._infer()
+
+    def _infer(self) -> dict[str, NDArray[Any]]:
         self._interpreter.invoke()
         self.invokes += 1
         return {name: self._interpreter.get_tensor(index)[0] for name, index in self._outputs.items()}

@@ -6,7 +6,10 @@ import os
 import subprocess
 import sys
 
+import flatbuffers
+import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 from conftest import pixels
 
 from gateway.errors import VisionError
@@ -94,7 +97,7 @@ def test_a_detector_in_place_of_an_embedder_is_refused(tmp_path, reader):
 
 
 def test_thresholds_of_another_model_do_not_count(tmp_path, content):
-    (tmp_path / "t.toml").write_text(threshold.SHIPPED.read_text().replace('model_sha256 = "7', 'model_sha256 = "8'))
+    (tmp_path / "t.toml").write_text(threshold.SHIPPED.read_text().replace('model_sha256 = "2', 'model_sha256 = "8'))
     path = written(tmp_path, content, more='thresholds = "t.toml"\n')
     assert not findings(path)["thresholds"].ok
     with pytest.raises(VisionError, match="measured with model 8"):
@@ -104,6 +107,41 @@ def test_thresholds_of_another_model_do_not_count(tmp_path, content):
 def test_a_misspelt_key_is_one_sentence(tmp_path, content):
     with pytest.raises(ConfigError, match="men: this key is not known"):
         own_model.load_own(written(tmp_path, content, more="men = 1.0\n"))
+
+
+def endless():
+    """A model that passes the library's checks of its form and then ends the process: a branch that is itself."""
+    kinds = {"choose": ([1], schema.TensorType.BOOL, 1), "in": ([1, 112, 112, 3], 0, 0), "out": ([1, 192], 0, 0)}
+    tensors = [
+        schema.TensorT(name=name.encode(), shape=np.array(shape, np.int32), type=kind, buffer=buffer, hasRank=True)
+        for name, (shape, kind, buffer) in kinds.items()
+    ]
+    branch = schema.OperatorT(
+        opcodeIndex=0,
+        inputs=[0, 1],
+        outputs=[2],
+        builtinOptionsType=schema.BuiltinOptions.IfOptions,
+        builtinOptions=schema.IfOptionsT(thenSubgraphIndex=0, elseSubgraphIndex=0),
+    )
+    number = schema.BuiltinOperator.IF
+    model = schema.ModelT(
+        version=3,
+        operatorCodes=[schema.OperatorCodeT(deprecatedBuiltinCode=number, builtinCode=number, version=1)],
+        subgraphs=[schema.SubGraphT(tensors=tensors, inputs=[1], outputs=[2], operators=[branch])],
+        buffers=[schema.BufferT(), schema.BufferT(data=np.ones(1, np.uint8))],
+    )
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())
+
+
+def test_a_model_that_crashes_its_process_is_one_finding(tmp_path):
+    path = written(tmp_path, endless())
+    command = [sys.executable, "-m", "zhian", "models", "check", str(path), "--json"]
+    said = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=False)
+    assert said.returncode == 1
+    (row,) = json.loads(said.stdout)
+    assert (row["check"], row["ok"], row["found"]) == ("loads", False, "the process that loaded it crashed")
 
 
 def test_the_command_says_which_and_exits_1(tmp_path, content):

@@ -7,6 +7,7 @@ from conftest import pixels
 
 from gateway.vision.faces import align, detect
 from gateway.vision.faces.face import five_points
+from gateway.vision.runtime import numbers_of
 
 
 def test_landmarks_lie_where_they_were_drawn(reader, holder):
@@ -73,6 +74,32 @@ def test_alignment_finds_the_similarity_that_was_applied():
     assert matrix[:, 2] == pytest.approx(move)
     mirrored = align.similarity(source, source * [-1, 1])
     assert np.linalg.det(mirrored[:, :2]) > 0  # a mirror image is never what a turn gives
+
+
+@pytest.mark.parametrize("where", ["inside", "over the edge", "beyond it", "from far"])
+def test_a_part_made_four_bytes_a_pixel_is_drawn_like_the_whole(where):
+    picture = np.random.default_rng(3).integers(0, 255, (300, 400, 3), dtype=np.uint8)
+    moves = {"inside": (-200, -140), "over the edge": (-390, 20), "beyond it": (900, 0), "from far": (-20, -20)}
+    scale = 0.2 if where == "from far" else 0.9
+    matrix = np.array([[scale, -0.3 * scale, moves[where][0] * scale], [0.3 * scale, scale, moves[where][1] * scale]])
+    matrix[0, 2] += 56
+    whole = cv2.warpAffine(picture, matrix, (112, 112), flags=cv2.INTER_LINEAR)
+    assert (whole.max() == 0) == (where == "beyond it")
+    assert np.abs(align.drawn(picture, matrix, 112).astype(int) - whole).max() <= 2  # the last bits of a position
+    assert np.abs(align.drawn(picture, matrix, 112, rgb=True).astype(int) - whole[..., ::-1]).max() <= 2
+
+
+def test_pixels_written_into_a_net_are_what_it_would_be_given(reader):
+    pixels_ = np.random.default_rng(4).integers(0, 255, (112, 112, 3), dtype=np.uint8)
+    net = reader.embedder.net
+    x = (pixels_.astype(np.float32) - np.float32(127.5)) * np.float32(1 / 128)
+    (direct,), (mirrored,) = (net.run_ready(v).values() for v in (x, cv2.flip(x, 1)))
+    (told,) = net.run_pixels(pixels_, numbers_of(127.5, 1 / 128)).values()
+    assert (told == direct).all()
+    (told,) = net.run_mirrored().values()
+    assert (told == mirrored).all()
+    (told,) = net.run_mirrored().values()
+    assert (told == direct).all()
 
 
 def test_nothing_of_a_face_is_left_in_the_nets(reader, holder):

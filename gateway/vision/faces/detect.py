@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from math import ceil, log
 
 import cv2
 import numpy as np
@@ -24,6 +25,8 @@ LOOKS_MAX = 3  # invokes per picture
 # Where nothing was found: the middle square, then the middle of that. A face has to be about a seventh of what is
 # looked at.
 CLOSER = (1.0, 0.5)
+_ACCEPTED_LOGIT = log(ACCEPTED / (1 - ACCEPTED))
+_NUMBERS = np.arange(256, dtype=np.float32) / np.float32(127.5) - 1
 _COARSE = 2  # a picture this many times too large is thinned by taking every n-th pixel first: cheap, and enough here
 
 
@@ -51,40 +54,47 @@ def find(net: Net, picture: Picture) -> list[Found]:
 
 def _look(net: Net, part: Picture, left: int, top: int) -> list[Found]:
     side = net.input_shape[1]
-    x, scale, pad = _letterboxed(part, side)
-    outputs = net.run_ready(x)
-    x.fill(0)
-    scores = 1 / (1 + np.exp(-np.clip(outputs["classificators"][:, 0], -80, 80)))
-    kept = np.flatnonzero(scores > ACCEPTED)
+    boxed, scale, pad = _letterboxed(part, side)
+    outputs = net.run_pixels(boxed, _NUMBERS)
+    boxed.fill(0)
+    logits = outputs["classificators"][:, 0]
+    kept = np.flatnonzero(logits > _ACCEPTED_LOGIT)
     if not len(kept):
         return []
-    raw, anchors, scores = outputs["regressors"][kept].reshape(len(kept), -1, 2), _anchors()[kept], scores[kept]
-    points = raw / side + anchors[:, None]  # [:, 0] is the centre; [:, 1] was the size, which has no anchor
-    sizes = raw[:, 1] / side
-    boxes = np.concatenate([points[:, 0] - sizes / 2, points[:, 0] + sizes / 2], 1)
+    scores = 1 / (1 + np.exp(-np.clip(logits[kept], -80, 80)))
+    spots = outputs["regressors"][kept]  # (N, 16) in pixels of the input: centre, size, key points
+    half = spots[:, 2:4] / 2
+    spots[:, 2:4] = spots[:, :2]
+    spots += _anchors(side)[kept]
+    spots[:, :2] -= half
+    spots[:, 2:4] += half
     found = []
-    for group in _groups(boxes, scores):
-        weights = (scores[group] / scores[group].sum())[:, None]
-        corners = ((boxes[group] * weights).sum(0).reshape(2, 2) * side - pad) / scale + (left, top)
-        marks = ((points[group, 2:] * weights[:, None]).sum(0) * side - pad) / scale + (left, top)
-        (x0, y0), (x1, y1) = corners.tolist()
-        found.append(Found((x0, y0, x1 - x0, y1 - y0), marks.astype(np.float32), float(scores[group].max())))
+    for group in _groups(spots[:, :4], scores):
+        weights = scores[group]
+        mean = ((weights / weights.sum()) @ spots[group]).reshape(-1, 2)
+        placed = (mean - pad) / scale + (left, top)
+        (x0, y0), (x1, y1) = placed[:2].tolist()
+        found.append(Found((x0, y0, x1 - x0, y1 - y0), placed[2:].astype(np.float32), float(weights.max())))
     return found
 
 
-def _letterboxed(part: Picture, side: int) -> tuple[NDArray[np.float32], float, NDArray[np.float64]]:
-    """(input, scale, (x, y) of the picture's corner in the input); black bars are -1 as in MediaPipe."""
+def _letterboxed(part: Picture, side: int) -> tuple[Picture, float, NDArray[np.float64]]:
+    """(RGB, scale, (x, y) of the picture's corner in it); the bars are black as in MediaPipe."""
     high, wide = part.shape[:2]
     scale = side / max(high, wide)
     size = (max(1, round(wide * scale)), max(1, round(high * scale)))
     step = int(1 / scale) // _COARSE
-    thinned = part[::step, ::step] if step > 1 else part
+    thinned = part
+    if step > 1:
+        thinned = cv2.resize(part, (ceil(wide / step), ceil(high / step)), interpolation=cv2.INTER_NEAREST)
     small = cv2.resize(thinned, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
     pad = np.array([(side - size[0]) // 2, (side - size[1]) // 2])
-    x = np.full((side, side, 3), -1, np.float32)
-    x[pad[1] : pad[1] + size[1], pad[0] : pad[0] + size[0]] = small[..., ::-1] / np.float32(127.5) - 1
+    boxed = np.zeros((side, side, 3), np.uint8)
+    boxed[pad[1] : pad[1] + size[1], pad[0] : pad[0] + size[0]] = cv2.cvtColor(small, cv2.COLOR_BGR2RGB, dst=small)
     small.fill(0)
-    return x, scale, pad.astype(np.float64)
+    if thinned is not part:
+        thinned.fill(0)
+    return boxed, scale, pad.astype(np.float64)
 
 
 def _groups(boxes: NDArray[np.float32], scores: NDArray[np.float32]) -> list[NDArray[np.int64]]:
@@ -103,11 +113,11 @@ def _groups(boxes: NDArray[np.float32], scores: NDArray[np.float32]) -> list[NDA
 
 
 @cache
-def _anchors() -> NDArray[np.float32]:
-    """(896, 2): centres in shares of the side."""
+def _anchors(side: int) -> NDArray[np.float32]:
+    """(896, 16): each anchor's centre in pixels, once for every point."""
     found = []
     for cells, each in CELLS:
         rows, columns = np.mgrid[:cells, :cells]
         centres = np.stack([columns.ravel(), rows.ravel()], 1)
-        found.append(np.repeat((centres + 0.5) / cells, each, axis=0))
-    return np.concatenate(found).astype(np.float32)
+        found.append(np.repeat((centres + 0.5) * (side / cells), each, axis=0))
+    return np.tile(np.concatenate(found), 2 + KEY_POINTS).astype(np.float32)

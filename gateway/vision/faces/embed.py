@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gateway.vision.faces import align
 from gateway.vision.picture import Picture
-from gateway.vision.runtime import Net
+from gateway.vision.runtime import Net, numbers_of
 
 Embedding = NDArray[np.float32]  # (length,), of length one
 
@@ -36,6 +36,7 @@ class Embedder:
 
     def __init__(self, net: Net, preparation: Preparation, name: str, sha256: str) -> None:
         self.net, self.preparation, self.name, self.sha256 = net, preparation, name, sha256
+        self._numbers = numbers_of(preparation.mean, preparation.scale)
 
     @property
     def invokes_per_face(self) -> int:
@@ -51,19 +52,18 @@ class Embedder:
 
     def embed_aligned(self, aligned: Picture) -> Embedding:
         """A crop that is aligned already."""
-        told = self.preparation
-        x = (cv2.cvtColor(aligned, cv2.COLOR_BGR2RGB) if told.channels == "rgb" else aligned).astype(np.float32)
-        x -= np.float32(told.mean)
-        x *= np.float32(told.scale)
-        total = self._one(x)
-        if told.mirrored:
-            mirrored = self._one(cv2.flip(x, 1))
+        ordered = cv2.cvtColor(aligned, cv2.COLOR_BGR2RGB) if self.preparation.channels == "rgb" else aligned
+        total = _vector(self.net.run_pixels(ordered, self._numbers))
+        if ordered is not aligned:
+            ordered.fill(0)
+        if self.preparation.mirrored:
+            mirrored = _vector(self.net.run_mirrored())
             total += mirrored
             mirrored.fill(0)
-        x.fill(0)
         total /= max(1e-12, float(np.linalg.norm(total)))
         return total
 
-    def _one(self, x: NDArray[np.float32]) -> Embedding:
-        (values,) = self.net.run_ready(x).values()
-        return values.ravel().astype(np.float32, copy=False)
+
+def _vector(outputs: dict[str, NDArray[np.float32]]) -> Embedding:
+    (values,) = outputs.values()
+    return values.ravel().astype(np.float32, copy=False)

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 MESH_POINTS = 468  # of MediaPipe's face mesh; the indices below are its canonical numbering
 # The five alignment points from the mesh: the mean of these vertices each. "Left" is the picture's left.
 LEFT_EYE, RIGHT_EYE, NOSE_TIP, LEFT_MOUTH, RIGHT_MOUTH = (33, 133), (362, 263), (1,), (61,), (291,)
+_GROUPS = (LEFT_EYE, RIGHT_EYE, NOSE_TIP, LEFT_MOUTH, RIGHT_MOUTH)
+_FIVE = [[(2 * group)[at] for group in _GROUPS] for at in (0, 1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,5 +33,5 @@ class Face:
 
 def five_points(mesh: NDArray[np.float32]) -> NDArray[np.float32]:
     """float32 (5, 2): the alignment points of a mesh (468, 3)."""
-    groups = (LEFT_EYE, RIGHT_EYE, NOSE_TIP, LEFT_MOUTH, RIGHT_MOUTH)
-    return np.stack([mesh[list(group), :2].mean(0) for group in groups]).astype(np.float32)
+    first, second = mesh[_FIVE[0], :2], mesh[_FIVE[1], :2]
+    return (first + second) / 2
