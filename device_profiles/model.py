@@ -89,6 +89,7 @@ class OsdpDeviceProfile(Table, frozen=True, tag_field="kind", tag="osdp-device")
     keypad: bool
     led_colours: tuple[Literal["red", "green", "amber"], ...]
     buzzer: bool
+    text_display: bool = False  # shows what OSDP's TEXT says, 16 characters or more
     inputs: dict[Name, OsdpInput] = field(default_factory=dict)
     outputs: dict[Name, OsdpOutput] = field(default_factory=dict)
 

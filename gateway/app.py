@@ -20,7 +20,7 @@ from gateway.operations.messages import MAX_LINE_BYTES
 from gateway.operations.operations import Operations
 from gateway.ports import NewEntry
 from gateway.store import policy_store
-from runtime import systemd
+from runtime import core_dumps, systemd
 from runtime.log import get
 
 log = get("core")
@@ -29,6 +29,7 @@ STOP_DRAIN_S = 2.0  # what is not acknowledged by then stays in the outbox for t
 
 async def run(file: Path) -> None:
     """Core, from start to an orderly end on cancellation."""
+    core_dumps.forbid()
     config = configuration.read(file)
     with only_one(resolve(file, config.paths.data)):
         await _run(build(file, config))
@@ -132,13 +133,19 @@ async def _listen(core: Core, tasks: asyncio.TaskGroup) -> None:
     )
     link = vision_link.VisionLink(
         lambda plate: _plate_read(core, plate),
-        core.vision.changed,
+        lambda came: _vision_changed(core, came),
         core.face_control.seen if core.face_control else None,
         core.face_control.attack if core.face_control else None,
         gallery=lambda model: _gallery(core, model),
+        ask=core.face_asks.ask if core.face_asks else None,
+        ask_over=core.face_asks.over if core.face_asks else None,
     )
     if core.face_control is not None:
-        core.face_control.claim = link.claim
+        core.face_control.claim, core.face_control.alone = link.claim, link.alone
+        core.face_control.policy_changed()
+    if core.face_asks is not None:
+        core.face_asks.answer = link.shown
+        tasks.create_task(core.face_asks.run(), name="face-asks")
     if core.faces is not None:
         core.faces.gallery_changed = link.gallery_changed
         tasks.create_task(core.faces.run(), name="faces")
@@ -150,6 +157,12 @@ async def _listen(core: Core, tasks: asyncio.TaskGroup) -> None:
         socket = local_socket.LocalSocket(path, serve, limit or MAX_LINE_BYTES)
         tasks.create_task(socket.run(listening), name=path.name)
         await listening.wait()
+
+
+def _vision_changed(core: Core, came: bool) -> None:
+    core.vision.changed(came)
+    if core.face_asks is not None:
+        core.face_asks.vision_changed(came)
 
 
 def status(core: Core) -> SiteStatus:

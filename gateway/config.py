@@ -15,6 +15,7 @@ Name = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,32}(?!\n)$")]
 Seconds = Annotated[float, Meta(gt=0, le=600)]
 Pin = Annotated[int, Meta(ge=0, le=63)]  # BCM number
 Port = Annotated[int, Meta(ge=1, le=65535)]
+FaceAsked = Literal["challenge", "light"]
 
 
 class Label(Table):
@@ -95,6 +96,8 @@ class Door(Table):
     escape_route: bool = False
     alternative_ways_in: tuple[str, ...] = ()
     face_camera: Name | None = None  # a [[camera]] with purpose = "face", in front of this door
+    face_asks: tuple[FaceAsked, ...] = ("challenge",)  # what a face that opens alone has to do or be lit by
+    face_asks_beside: tuple[FaceAsked, ...] = ()  # likewise of a face beside a card or a PIN
 
 
 class Journal(Table):

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from runtime.errors import ConfigError
 
 if TYPE_CHECKING:
-    from gateway.config import GatewayConfig, Uplink
+    from gateway.config import Door, GatewayConfig, Uplink
 
 Problem = tuple[str, str]  # key, sentence
 
@@ -114,6 +114,7 @@ def _faces(config: GatewayConfig) -> Iterator[Problem]:
     for_faces = [camera.name for camera in config.camera if camera.purpose == "face"]
     taken: list[str] = []
     for i, door in enumerate(config.door):
+        yield from _face_asks(f"door[{i}]", door)
         if door.face_camera is None:
             continue
         if door.face_camera not in for_faces:
@@ -132,6 +133,20 @@ def _faces(config: GatewayConfig) -> Iterator[Problem]:
     for name in for_faces:
         if name not in taken:
             yield "camera", f"camera {name!r} is for faces and before no door; give a door face_camera = {name!r}"
+
+
+def _face_asks(key: str, door: Door) -> Iterator[Problem]:
+    for name, asks in (("face_asks", door.face_asks), ("face_asks_beside", door.face_asks_beside)):
+        if len(set(asks)) != len(asks):
+            yield f"{key}.{name}", f"expected each of challenge and light at most once, got {list(asks)}"
+    if not door.face_asks:
+        yield (
+            f"{key}.face_asks",
+            'a face alone must be asked for something that no video can know, got nothing; name "challenge", "light" or'
+            " both, or leave the key out",
+        )
+    if door.face_camera is None and (door.face_asks_beside or door.face_asks != ("challenge",)):
+        yield f"{key}.face_asks", "expected a face_camera beside it, got none; name the camera or remove the key"
 
 
 def _pins(config: GatewayConfig) -> Iterator[Problem]:

@@ -16,7 +16,8 @@ from gateway.control.bus_desk import BusDesk
 from gateway.control.clock_watch import ClockWatch
 from gateway.control.devices import Devices, VisionPresence
 from gateway.control.door import DoorControl
-from gateway.control.faces import FaceControl
+from gateway.control.face_asks import FaceAsks, Place
+from gateway.control.faces import FaceControl, Needs
 from gateway.control.fire import FireControl, Releasable
 from gateway.control.judge import Judge
 from gateway.control.lift import LiftControl
@@ -41,6 +42,7 @@ from gateway.store.policy_store import PolicyStore
 from gateway.store.reserve import Reserve
 from gateway.uplink import Uplink
 from gateway.vision.pad.statement import statement
+from runtime.log import get
 
 if TYPE_CHECKING:
     from gpiozero import Factory
@@ -52,6 +54,7 @@ FEEDBACK = {  # a barrier's input and whether it is active -> what that means to
     ("loop", True): BarrierEvent.LOOP_OCCUPIED,
     ("loop", False): BarrierEvent.LOOP_FREE,
 }
+log = get("core")
 Control = DoorControl | TurnstileControl | LiftControl  # portals whose devices hang on buses
 
 
@@ -83,6 +86,7 @@ class Core:
     nodes: OfflineNodes = field(default_factory=lambda: OfflineNodes(()))
     faces: FaceDesk | None = None
     face_control: FaceControl | None = None
+    face_asks: FaceAsks | None = None
     kind_of: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -118,6 +122,8 @@ def build(file: Path, config: GatewayConfig) -> Core:
     def publish(now: Policy) -> None:
         judge.in_force.replace(now)
         looked_at_again()
+        if core.face_control is not None:
+            core.face_control.policy_changed()
 
     async def names_changed(now: Policy) -> None:
         await journal.replace_holders(holder_names(now))
@@ -301,7 +307,25 @@ def _attach_faces(core: Core) -> None:
     core.judge.face_alone = core.faces.alone_accepted
     on_buses = {name: control for name, control in core.on_buses.items() if isinstance(control, DoorControl)}
     served = {camera: (portal, on_buses[portal]) for camera, portal in doors.items()}
-    core.face_control = FaceControl(core.judge, core.devices.loop, served)
+    needs = {
+        door.face_camera: Needs(frozenset(door.face_asks), frozenset(door.face_asks_beside))
+        for door in config.door
+        if door.face_camera is not None
+    }
+    core.face_control = FaceControl(core.judge, core.devices.loop, served, needs)
+    places = {camera: _face_place(config, portal) for camera, portal in doors.items()}
+    core.face_asks = FaceAsks(places, core.devices, core.clock)
+    core.devices.signalled = core.face_asks.signalled
+    for camera, place in places.items():
+        if core.judge.face_alone and not place.display and "challenge" in needs[camera].alone:
+            log.warning("no display can show what a face alone is asked for; it opens nothing", portal=place.portal)
+
+
+def _face_place(config: GatewayConfig, portal: str) -> Place:
+    """Where the people before this door's camera can be told something."""
+    door = next(one for one in config.door if one.name == portal)
+    reader = next(one for one in config.reader if one.name == door.reader)
+    return Place(portal, door.reader, wiring.has_display(reader))
 
 
 def _pin_factory(file: Path, config: GatewayConfig) -> Factory | None:

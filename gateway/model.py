@@ -119,6 +119,39 @@ class FaceSeen:
     model: str
     model_sha256: str
     claimed: bool = False
+    asked: tuple[str, ...] = ()  # what the person was asked for before the camera and did: challenge, light
+
+
+@dataclass(frozen=True, slots=True)
+class FaceAsk:
+    """The vision worker asks whoever stands before a camera for something that nobody could have recorded; core shows
+    it there. `steps`: one after the other, each for `step_ms`. `slots`: the portal's light, on and off, each for
+    `slot_ms`. Both begin `lead_ms` after people could see that something is asked. It names nobody. `id` is another one
+    for each."""
+
+    camera: str
+    id: str
+    steps: tuple[str, ...]
+    step_ms: int
+    slots: tuple[bool, ...]
+    slot_ms: int
+    observed_ms: int
+    lead_ms: int = 0
+
+    @property
+    def lasts_ms(self) -> int:
+        """From the first step to the end of the last."""
+        return self.lead_ms + max(len(self.steps) * self.step_ms, len(self.slots) * self.slot_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class FaceAskOver:
+    """What was asked for with this `id` is over; `done`: it was done as asked. A person who left did not do it."""
+
+    camera: str
+    id: str
+    done: bool
+    gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +209,24 @@ class Signal:
     meaning: str
 
 
-Command = PulseOutput | RestOutput | FireRelease | Signal
+@dataclass(frozen=True, slots=True)
+class ShowText:
+    """Show up to 32 printable ASCII characters on the reader's display for `for_s`, with so many beeps; then the reader
+    itself returns to what it shows else."""
+
+    text: str
+    for_s: int
+    beeps: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Shine:
+    """Light the reader's LED as brightly as it can (amber: red and green) for `for_ms`; 0 ends it now."""
+
+    for_ms: int
+
+
+Command = PulseOutput | RestOutput | FireRelease | Signal | ShowText | Shine
 
 
 # --- who may pass -------------------------------------------------------------------------------------------------

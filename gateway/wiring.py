@@ -128,6 +128,12 @@ def osdp_device(file: Path, config: GatewayConfig, reader: configuration.Reader)
     return OsdpDevice(reader.name, reader.address, scbk, *names, key_file.staged(), key_file)
 
 
+def has_display(reader: configuration.Reader) -> bool:
+    """Whether a text can be shown at this reader."""
+    profile = device_profiles.load(reader.profile)
+    return isinstance(profile, OsdpDeviceProfile) and profile.text_display
+
+
 def _check_lock(file: Path, config: GatewayConfig, reader: configuration.Reader, profile: OsdpDeviceProfile) -> None:
     for door in config.door:
         if door.reader != reader.name:

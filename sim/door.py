@@ -36,6 +36,7 @@ class Door:
         self.case_open = False
         self.led = "off"
         self.beeps = 0
+        self.text = ""  # of the reader's display
         self._timeline = timeline
         self._rng = rng
         self._record = record
@@ -48,6 +49,7 @@ class Door:
         board.set_contact("contact", closed=True, bounce=False)
         board.listen("relay", self._relay)
         board.on_indicator = self._indicate
+        board.on_display = self._display
         board.on_unplugged = self._dark
 
     @property
@@ -160,5 +162,10 @@ class Door:
             self.beeps += value
             self._record("buzzer.beeped", self.name, beeps=value)
 
+    def _display(self, text: str) -> None:
+        if text.strip() != self.text:
+            self.text = text.strip()
+            self._record("display.changed", self.name, text=self.text)
+
     def _dark(self) -> None:
-        self.led = "off"
+        self.led, self.text = "off", ""

@@ -7,7 +7,7 @@ from typing import Any
 
 from sim.action import Action
 from sim.camera import Camera
-from sim.door import Record
+from sim.door import Door, Record
 from sim.doorway import STAY_S, Doorway
 from sim.errors import ActionError
 from sim.face_doorway import FaceDoorway
@@ -18,7 +18,7 @@ PLACES = 50  # seeds of surroundings before these belong to lanes
 
 
 def of(
-    scenario: Scenario, cameras: Mapping[str, Camera], timeline: Timeline, record: Record
+    scenario: Scenario, cameras: Mapping[str, Camera], doors: Mapping[str, Door], timeline: Timeline, record: Record
 ) -> dict[str, Doorway | FaceDoorway]:
     """By door; a door with both cameras is seen by the one for faces."""
     found: dict[str, Doorway | FaceDoorway] = {}
@@ -30,7 +30,8 @@ def of(
         place, size = scenario.seed * 100 + PLACES + number, (view.width, view.height)
         told = (door.name, cameras[named])
         if door.face_camera is not None:
-            found[door.name] = FaceDoorway(*told, timeline, record, size=size, fps=view.fps, place=place)
+            asks = doors[door.name] if door.face_alone or door.display else None
+            found[door.name] = FaceDoorway(*told, timeline, record, size=size, fps=view.fps, place=place, asks=asks)
             continue
         from sim.render import person as figures  # drawing needs OpenCV; a site without cameras does not
 

@@ -59,6 +59,9 @@ class Door(Table):
     pin: bool = False
     camera: Name | None = None  # looks at whoever stands there
     face_camera: Name | None = None  # likewise, for faces: a consenting holder's face is one of the ways in
+    face_alone: bool = False  # a face opens by itself (the statement counts as accepted), and so does a card
+    face_asks: tuple[Literal["challenge", "light"], ...] = ("challenge",)  # the gateway's setting, for a face alone
+    display: bool = False  # its reader has a text display
     fire: Literal["none", "node-input", "supply"] = "none"
     escape_route: bool = False
 

@@ -114,6 +114,9 @@ class Check:
                 self.fail(
                     f"vehicle[{i}].kind", f"{vehicle.plate} cannot stand on a {vehicle.kind} plate; correct either"
                 )
+        for i, door in enumerate(s.door):
+            if door.face_alone and door.face_camera is None:
+                self.fail(f"door[{i}].face_alone", "no camera for faces looks at this door; give it a face_camera")
         at_doors = [(i, key, view) for i, d in enumerate(s.door) for key, view in d.views]
         self.once("camera of a door or a barrier", [v for _, _, v in at_doors] + [b.camera for b in s.barrier])
         for i, key, view in at_doors:

@@ -75,7 +75,7 @@ class World:
         }
         self._gateway_board()
         self.lanes = self._lanes(cameras, scenes)
-        self.doorways = doorways.of(scenario, cameras, self.timeline, self.chronicle.record)
+        self.doorways = doorways.of(scenario, cameras, self.doors, self.timeline, self.chronicle.record)
         self.cameras = cameras
         self.fire = self._fire_panel()
         self._pins = PinsServer(run_dir / "pins.sock", self.boards)
@@ -351,6 +351,7 @@ class World:
             "leaf": "open" if door.open else "closed",
             "led": door.led,
             "beeps": door.beeps,
+            "text": door.text,
             "node": "online" if node is not None and node.running else "off",
         }
 

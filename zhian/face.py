@@ -31,14 +31,31 @@ def group() -> None:
 
 @app.command()
 def check(
-    paths: Annotated[list[Path], typer.Argument(help="Pictures; a folder means every JPEG, PNG and BMP in it.")],
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Pictures; a folder means every JPEG, PNG and BMP in it.")
+    ] = None,
+    sequence: Annotated[
+        Path | None, typer.Option("--sequence", help="A film, or a folder of pictures in the order of their names.")
+    ] = None,
+    fps: Annotated[int, typer.Option("--fps", min=1, max=25, help="With --sequence: pictures a second.")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per picture.")] = False,
 ) -> None:
-    """Say of each picture whether its face could be compared, and if not, what to do. Exit 1 if one could not."""
-    from gateway.errors import VisionError
+    """Say of each picture whether its face could be compared, and if not, what to do. Exit 1 if one could not.
 
+    With --sequence also whether a face was presented or a picture of one; exit 1 where no face was found to be."""
+    from gateway.errors import VisionError
+    from runtime.errors import UserError
+
+    if (sequence is None) == (not paths):
+        raise UserError("face check: expected pictures or --sequence FILE|FOLDER, and not both; give one of them")
+    if sequence is not None:
+        from zhian.face_sequence import check_sequence
+
+        if not check_sequence(_load(None), sequence, fps, _row, as_json=as_json):
+            raise typer.Exit(1)
+        return
     reader, failed = _load(None), False
-    for path in _pictures(paths):
+    for path in _pictures(paths or []):
         try:
             seen = reader.all(read_picture(path))
         except VisionError as e:

@@ -17,11 +17,13 @@ from typing import Any
 import tomli_w
 
 from gateway.access.tokens import offline_pin_digest, pin_digest
+from gateway.vision.pad.statement import statement
 from sim import clock_socket, network
 from sim.scenario import Card, Door, Group, Holder, Scenario
 
 DISTRICT, SITE, GATEWAY = "demo-district", "demo-site", "gw-1"
 NODE_PROFILE, BARRIER_PROFILE, CAMERA_PROFILE = "zhian-door-node", "generic-barrier-dry-contact", "folder-camera"
+DISPLAY_PROFILE = "zhian-door-node-display"
 FAILSAFE_PROFILE = "zhian-door-node-failsafe"  # the fire panel cuts the lock's supply
 
 
@@ -74,7 +76,7 @@ def write(scenario: Scenario, scenario_file: Path, folder: Path, ports: Ports, s
         _secret(folder / f"keys/{name}.client-id", f"{name}-{secrets.token_hex(8)}")
     for door in scenario.door:
         _secret(folder / f"keys/{door.reader}.scbk", secrets.token_hex(16))
-        _node(folder, door.reader, door.address, fire_loop=door.fire == "node-input")
+        _node(folder, door)
     for camera in scenario.camera:
         (folder / "cameras" / camera.name).mkdir()
     _secret(folder / "broker/users.json", json.dumps(_users(passwords)))
@@ -105,7 +107,8 @@ def _toml(path: Path, document: dict[str, Any]) -> None:
     path.write_text(tomli_w.dumps(document), "utf-8")
 
 
-def _node(folder: Path, reader: str, address: int, *, fire_loop: bool) -> None:
+def _node(folder: Path, door: Door) -> None:
+    reader, address = door.reader, door.address
     settings = {
         "name": reader,
         "bus": str(folder / "run" / f"node-{reader}"),
@@ -113,7 +116,8 @@ def _node(folder: Path, reader: str, address: int, *, fire_loop: bool) -> None:
         "address": address,
         "scbk_file": str(folder / "keys" / f"{reader}.scbk"),
         "serial": 1000 + address,
-        "fire_loop": fire_loop,
+        "fire_loop": door.fire == "node-input",
+        "display": door.display,
     }
     (folder / "nodes" / f"{reader}.json").write_text(json.dumps(settings, indent=1), "utf-8")
 
@@ -134,6 +138,7 @@ def _gateway(scenario: Scenario, ports: Ports, relay: int) -> dict[str, Any]:
     pin = scenario.fire_panel.gateway_pin
     return {
         **({"fire": {"panel_pin": pin, "active": "high"}} if pin is not None else {}),
+        **_faces(scenario),
         "site": {
             "district": DISTRICT,
             "site": SITE,
@@ -160,7 +165,7 @@ def _gateway(scenario: Scenario, ports: Ports, relay: int) -> dict[str, Any]:
                 "name": door.reader,
                 "bus": door.bus,
                 "address": door.address,
-                "profile": FAILSAFE_PROFILE if door.fire == "supply" else NODE_PROFILE,
+                "profile": _profile(door),
                 "key_file": f"keys/{door.reader}.scbk",
             }
             for door in scenario.door
@@ -238,17 +243,32 @@ def policy(scenario: Scenario, site_key: bytes) -> dict[str, Any]:
     )
 
 
+def _profile(door: Door) -> str:
+    if door.fire == "supply":
+        return FAILSAFE_PROFILE
+    return DISPLAY_PROFILE if door.display else NODE_PROFILE
+
+
+def _faces(scenario: Scenario) -> dict[str, Any]:
+    """Where a face opens alone, the statement of what was never tested counts as accepted: nobody is at risk here."""
+    if not any(door.face_alone for door in scenario.door):
+        return {}
+    return {"faces": {"accepted_statement": statement().version}}
+
+
 def _face_camera(door: Door) -> dict[str, Any]:
     """A door with a camera for faces says which other way in there is."""
     if door.face_camera is None:
         return {}
-    return {"face_camera": door.face_camera, "alternative_ways_in": ["card and PIN"]}
+    other = "card" if door.face_alone else "card and PIN"
+    told: dict[str, Any] = {"face_camera": door.face_camera, "alternative_ways_in": [other]}
+    return told | ({"face_asks": list(door.face_asks)} if door.face_alone else {})
 
 
 def _accepts(door: Door) -> list[list[str]]:
     """Where faces are looked at: face and card, or, for whoever has no face enrolled, card and PIN."""
     if door.face_camera is not None:
-        return [["card", "face"], ["card", "pin"]]
+        return [["face"], ["card"]] if door.face_alone else [["card", "face"], ["card", "pin"]]
     return [["card", "pin"]] if door.pin else [["card"]]
 
 

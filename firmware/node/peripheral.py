@@ -244,7 +244,7 @@ class Peripheral:
             elif code == codes.BUZ:
                 refusal = self._device.buzzer(Buzzer.decode(payload))
             elif code == codes.TEXT and hasattr(self._device, "text"):
-                refusal = self._device.text(Text.decode(payload))
+                refusal = self._device.text(Text.decode(payload), now_ms)
             elif code == codes.KEYSET and self._keeper is not None:
                 refusal = self._new_key(KeySet.decode(payload).key)
             else:

@@ -19,6 +19,7 @@ from gateway.model import (
     KeysEntered,
     Observation,
     PowerChanged,
+    Signal,
     TextScanned,
 )
 
@@ -111,6 +112,7 @@ class Devices:
         self._sensed: dict[tuple[str, str], bool] = {}
         self._moved_ms: dict[str, int] = {}
         self._online: dict[str, bool | None] = {}  # None: not heard of since start
+        self.signalled: Callable[[str], None] = _nobody_shows  # a door answers at this reader; core sets it
         self.loop = JobLoop("devices", judge.clock, length=QUEUE_LENGTH + 4 * count)
 
     def attach(self, buses: Mapping[str, Bus], portals: Mapping[str, Portal], fire: FireInputs | None = None) -> None:
@@ -131,6 +133,8 @@ class Devices:
 
     async def send(self, device: str, commands: Sequence[Command]) -> None:
         """Return once the device acknowledged. Raises DriverError."""
+        if any(isinstance(command, Signal) for command in commands):
+            self.signalled(device)
         await self._bus(device).send(device, commands)
 
     async def transfer(self, device: str, file_type: int, data: bytes) -> None:
@@ -202,6 +206,10 @@ class Devices:
 
     def _report(self, data: catalogue.AnyEventData) -> None:
         self.loop.submit(lambda: self._judge.fact(data))
+
+
+def _nobody_shows(device: str) -> None:
+    """Nothing else is shown at readers."""
 
 
 class VisionPresence:

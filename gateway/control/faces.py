@@ -6,6 +6,7 @@ A face counts only where it was found to be live, at the door whose camera saw i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
@@ -21,6 +22,15 @@ NOBODY = "-"  # no holder's id: a claim that has ended names nobody
 ATTACK_AGAIN_AFTER_MS = 60_000  # one attempt is one event
 
 
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a person must have done before a camera for the face to count: where it opens alone, and beside something
+    else."""
+
+    alone: frozenset[str] = frozenset({"challenge"})
+    beside: frozenset[str] = frozenset()
+
+
 class Door(Protocol):
     """A door with a camera for faces."""
 
@@ -29,16 +39,26 @@ class Door(Protocol):
     over."""
 
     def face_seen(self, presented: Presented, *, claimed: bool) -> None:
-        """A live face of this holder was seen. `claimed`: it was compared with nobody else. Never waits."""
+        """A live face of this holder was seen. `claimed`: it was compared with nobody else, or not asked for what a
+        face alone needs; it opens nothing by itself. Never waits."""
         ...
 
 
 class FaceControl:
-    """Takes what the vision process tells; `doors`: camera name -> (portal, door)."""
+    """Takes what the vision process tells; `doors`: camera name -> (portal, door); `needs`: by camera, where these are
+    others than the defaults."""
 
-    def __init__(self, judge: Judge, loop: JobLoop, doors: Mapping[str, tuple[str, Door]]) -> None:
-        self._judge, self._loop, self._doors = judge, loop, dict(doors)
-        self._shown_ms: dict[tuple[str, str], int] = {}
+    def __init__(
+        self,
+        judge: Judge,
+        loop: JobLoop,
+        doors: Mapping[str, tuple[str, Door]],
+        needs: Mapping[str, Needs] | None = None,
+    ) -> None:
+        self._judge, self._loop, self._doors, self._needs = judge, loop, dict(doors), dict(needs or {})
+        self._alone: tuple[str, ...] | None = None
+        self.alone: Callable[[tuple[str, ...]], None] = _nobody_alone  # core sets it
+        self._shown_ms: dict[tuple[str, str, bool], int] = {}
         self._attacked_ms: dict[str, int] = {}
         self.claim: Callable[[str, str, int], None] = _nobody  # (camera, holder, until): core sets it
         for camera, (_, door) in self._doors.items():
@@ -49,17 +69,29 @@ class FaceControl:
         """Camera -> the portal it serves."""
         return {camera: portal for camera, (portal, _) in self._doors.items()}
 
+    def policy_changed(self) -> None:
+        """Tell before which cameras a face opens alone, where that has changed. Never waits."""
+        cameras = tuple(c for c, (portal, _) in self._doors.items() if self._judge.face_opens_alone(portal))
+        if cameras != self._alone:
+            self._alone = cameras
+            self.alone(cameras)
+
     def seen(self, face: FaceSeen) -> None:
-        """A holder's live face; anything not live, old, or seen a moment ago is passed over. Never waits."""
+        """A holder's live face; anything not live, old, or seen a moment ago is passed over, and so is a face that was
+        not asked for what counts here. Never waits."""
         known = self._doors.get(face.camera)
         age_ms = self._judge.clock.now_ms() - face.observed_ms
         if known is None or not face.bona_fide or not -MAX_AGE_MS <= age_ms <= MAX_AGE_MS:
             return
-        now_ms, key = self._judge.clock.monotonic_ms(), (face.camera, face.holder)
+        needs, asked = self._needs.get(face.camera, Needs()), frozenset(face.asked)
+        alone = not face.claimed and needs.alone <= asked
+        if not alone and not needs.beside <= asked:
+            return
+        now_ms, key = self._judge.clock.monotonic_ms(), (face.camera, face.holder, alone)
         if now_ms - self._shown_ms.get(key, -AGAIN_AFTER_MS) < AGAIN_AFTER_MS:
             return
         self._shown_ms = {k: at for k, at in self._shown_ms.items() if now_ms - at < AGAIN_AFTER_MS} | {key: now_ms}
-        known[1].face_seen(Presented(CredentialKind.FACE, face.holder), claimed=face.claimed)
+        known[1].face_seen(Presented(CredentialKind.FACE, face.holder), claimed=not alone)
 
     def _wanted(self, camera: str, holder: str | None) -> None:
         """What the vision process is to compare with: this holder alone for a while, or everybody again."""
@@ -77,6 +109,10 @@ class FaceControl:
         self._attacked_ms[portal] = now_ms
         told = catalogue.FaceAttackSuspected(portal, attack.cause.replace("_", "-"))
         self._loop.submit(lambda: self._judge.fact(told))
+
+
+def _nobody_alone(cameras: tuple[str, ...]) -> None:
+    """No vision process is listening yet."""
 
 
 def _nobody(camera: str, holder: str, until_ms: int) -> None:

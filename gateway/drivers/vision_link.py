@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from gateway.model import FaceAttack, FaceSeen, PlateRead
+from gateway.model import FaceAsk, FaceAskOver, FaceAttack, FaceSeen, PlateRead
 from runtime.log import get
 
 MAX_LINE_BYTES = 4096
@@ -58,6 +58,7 @@ class Face(Struct, frozen=True, tag_field="kind", tag="face"):
     model_sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}(?!\n)$")]
     pad_reasons: Annotated[tuple[Cause, ...], Meta(max_length=16)] = ()
     claimed: bool = False
+    asked: Annotated[tuple[Literal["challenge", "light"], ...], Meta(max_length=2)] = ()
 
 
 class FaceAttacked(Struct, frozen=True, tag_field="kind", tag="face_attack"):
@@ -68,7 +69,33 @@ class FaceAttacked(Struct, frozen=True, tag_field="kind", tag="face_attack"):
     observed_ms: Annotated[int, Meta(ge=0, le=1 << 53)]
 
 
-_decode = msgspec.json.Decoder(Hello | Beat | Plate | Face | FaceAttacked).decode
+AskId = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}(?!\n)$")]
+
+
+class Asks(Struct, frozen=True, tag_field="kind", tag="ask"):
+    """Show this to whoever stands before the camera. It is answered by `Shown`."""
+
+    camera: Name
+    ask: AskId
+    steps: Annotated[tuple[Literal["turn_left", "turn_right", "nod", "blink", "closer"], ...], Meta(max_length=5)]
+    step_ms: Annotated[int, Meta(ge=500, le=10_000)]
+    slots: Annotated[tuple[bool, ...], Meta(max_length=64)]
+    slot_ms: Annotated[int, Meta(ge=100, le=2_000)]
+    observed_ms: Annotated[int, Meta(ge=0, le=1 << 53)]
+    lead_ms: Annotated[int, Meta(ge=0, le=5_000)] = 0
+
+
+class AskOver(Struct, frozen=True, tag_field="kind", tag="ask_over"):
+    """Nothing more is to be shown for it."""
+
+    camera: Name
+    ask: AskId
+    done: bool
+    gone: bool = False
+
+
+Message = Hello | Beat | Plate | Face | FaceAttacked | Asks | AskOver
+_decode = msgspec.json.Decoder(Message).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -95,10 +122,29 @@ class Claim(Struct, frozen=True, tag_field="kind", tag="claim"):
     until_ms: int
 
 
+class Alone(Struct, frozen=True, tag_field="kind", tag="alone"):
+    """Before these cameras a face opens by itself, and before no other. Core to vision."""
+
+    cameras: tuple[str, ...]
+
+
+class Shown(Struct, frozen=True, tag_field="kind", tag="shown"):
+    """`shown`: what was asked for can be seen from now on; else it cannot, or not as it was asked. Core to vision."""
+
+    camera: str
+    ask: str
+    shown: bool
+
+
+def _ask_of(told: Asks) -> FaceAsk:
+    light = (told.slots, told.slot_ms)
+    return FaceAsk(told.camera, told.ask, told.steps, told.step_ms, *light, told.observed_ms, told.lead_ms)
+
+
 class VisionLink:
     """Serves the vision process's connection: `plate`, `face` and `attack` for each observation, `changed` when it
-    comes or goes. `gallery`: who may be recognised by the model with this SHA-256; asked at each hello and, after
-    `gallery_changed`, again."""
+    comes or goes; `ask` and `ask_over` for what is to be shown to people. `gallery`: who may be recognised by the model
+    with this SHA-256; asked at each hello and, after `gallery_changed`, again."""
 
     def __init__(
         self,
@@ -107,10 +153,14 @@ class VisionLink:
         face: Callable[[FaceSeen], None] | None = None,
         attack: Callable[[FaceAttack], None] | None = None,
         gallery: Callable[[str], Awaitable[Gallery]] | None = None,
+        ask: Callable[[FaceAsk], None] | None = None,
+        ask_over: Callable[[FaceAskOver], None] | None = None,
     ) -> None:
         self._plate, self._face, self._attack = plate, face, attack
         self._changed = changed
         self._gallery = gallery
+        self._ask, self._ask_over = ask, ask_over
+        self._alone: tuple[str, ...] = ()
         self._writers: dict[asyncio.StreamWriter, str] = {}  # with the face model each one runs
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -123,6 +173,7 @@ class VisionLink:
                 message = _decode(line)
                 if isinstance(message, Hello) and message.face_sha256:
                     self._writers[writer] = message.face_sha256
+                    writer.write(_encode(Alone(self._alone)) + b"\n")
                     await self._send(writer, message.face_sha256)
                 else:
                     self._take(message)
@@ -140,7 +191,19 @@ class VisionLink:
 
     def claim(self, camera: str, holder: str, until_ms: int) -> None:
         """Tell every vision process that reads faces. Never waits; one that does not take its lines is told nothing."""
-        line = _encode(Claim(camera, holder, until_ms)) + b"\n"
+        self._tell(Claim(camera, holder, until_ms))
+
+    def alone(self, cameras: tuple[str, ...]) -> None:
+        """Before which cameras a face opens by itself from now on. Never waits."""
+        self._alone = cameras
+        self._tell(Alone(cameras))
+
+    def shown(self, camera: str, ask: str, shown: bool) -> None:
+        """Answer an ask. Never waits."""
+        self._tell(Shown(camera, ask, shown))
+
+    def _tell(self, told: Claim | Alone | Shown) -> None:
+        line = _encode(told) + b"\n"
         for writer in self._writers:
             if not writer.is_closing() and writer.transport.get_write_buffer_size() < MOST_WAITING_BYTES:
                 writer.write(line)
@@ -151,7 +214,7 @@ class VisionLink:
         writer.write(_encode(await self._gallery(model)) + b"\n")
         await writer.drain()
 
-    def _take(self, message: Hello | Beat | Plate | Face | FaceAttacked) -> None:
+    def _take(self, message: Message) -> None:
         m = message
         match m:
             case Plate():
@@ -159,6 +222,10 @@ class VisionLink:
                 self._plate(PlateRead(*told))
             case Face() if self._face is not None:
                 seen = (m.camera, m.holder, m.similarity, m.bona_fide, m.observed_ms, m.model, m.model_sha256)
-                self._face(FaceSeen(*seen, m.claimed))
+                self._face(FaceSeen(*seen, m.claimed, m.asked))
             case FaceAttacked() if self._attack is not None:
                 self._attack(FaceAttack(m.camera, m.cause, m.observed_ms))
+            case Asks() if self._ask is not None:
+                self._ask(_ask_of(m))
+            case AskOver() if self._ask_over is not None:
+                self._ask_over(FaceAskOver(m.camera, m.ask, m.done, m.gone))

@@ -14,14 +14,14 @@ from pathlib import Path
 import msgspec
 
 from gateway.model import PlateRead
-from gateway.vision.faces.report import MAX_LINE_BYTES, FaceAttack, FaceSeen
+from gateway.vision.faces.report import MAX_LINE_BYTES, FaceAsk, FaceAskOver, FaceAttack, FaceSeen
 from runtime.log import get
 
 DEPTH = 64
 BEAT_S = 1.0
 RETRY_S = 0.5
 MAX_AGE_MS = 5000  # a plate read longer ago must not raise an arm now
-Told = PlateRead | FaceSeen | FaceAttack
+Told = PlateRead | FaceSeen | FaceAttack | FaceAsk | FaceAskOver
 log = get("core-link")
 
 
@@ -91,7 +91,7 @@ class CoreLink:
         """Everything that waits, or a beat where nothing came for a while."""
         while self._waiting:
             told = self._waiting[0]
-            if self._now_ms() - told.observed_ms > MAX_AGE_MS:
+            if not isinstance(told, FaceAskOver) and self._now_ms() - told.observed_ms > MAX_AGE_MS:
                 self.dropped += 1
             else:
                 await self._write(writer, _line(told))

@@ -20,13 +20,14 @@ from gateway.errors import VisionError
 from gateway.model import PlateRead
 from gateway.vision.camera_folder import MAX_FRAME_BYTES, FolderCamera, RawFrame
 from gateway.vision.core_link import CoreLink
+from gateway.vision.faces.asking import Wanted
 from gateway.vision.faces.site import Asked, open_faces
 from gateway.vision.lane import Lane
 from gateway.vision.picture import decode
 from gateway.vision.reader import PlateReader, load_default, load_vote
 from gateway.vision.refused import RefusedList
 from gateway.vision.visit import Seen, Unread, Visits
-from runtime import systemd
+from runtime import core_dumps, systemd
 from runtime.log import get
 
 NICENESS = 10  # a door's decision goes before a picture
@@ -41,6 +42,7 @@ def now_ms() -> int:
 
 async def run(config_file: Path) -> None:
     """Read plates of every camera in gateway.toml until cancelled. Raises ConfigError, VisionError at start."""
+    core_dumps.forbid()
     config = configuration.read(config_file)
     os.nice(NICENESS)
     cv2.setNumThreads(1)
@@ -76,7 +78,12 @@ def _asked(config_file: Path, config: GatewayConfig) -> Asked:
     asked = config.faces
     own = configuration.resolve(config_file, asked.model) if asked.model is not None else None
     is_real = config.site.kind == "real"
-    return Asked(own, asked.fpir, asked.fmr, asked.agreeing_frames, config.vision.threads, is_real)
+    wanted = {
+        door.face_camera: Wanted(frozenset(door.face_asks), frozenset(door.face_asks_beside))
+        for door in config.door
+        if door.face_camera is not None
+    }
+    return Asked(own, asked.fpir, asked.fmr, asked.agreeing_frames, config.vision.threads, is_real, wanted)
 
 
 def _reader(config: GatewayConfig) -> PlateReader:

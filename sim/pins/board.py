@@ -52,6 +52,7 @@ class Board:
         self._listeners: dict[str, Callable[[int], None]] = {}
         self._sink: Callable[[Message], None] | None = None
         self.on_indicator: Callable[[str, str | int], None] = lambda _name, _value: None
+        self.on_display: Callable[[str], None] = lambda _text: None
         self.on_unplugged: Callable[[], None] = lambda: None
 
     # --- the world's side ---------------------------------------------------------------------------------------

@@ -53,7 +53,11 @@ class _Indicator(_Request, tag="indicator"):
     value: Literal["green", "red", "amber", "off"] | Annotated[int, Meta(ge=0, le=255)]
 
 
-_DECODER = msgspec.json.Decoder(_Hello | _Setup | _Write | _Indicator)
+class _Display(_Request, tag="display"):
+    text: Annotated[str, Meta(max_length=32)]
+
+
+_DECODER = msgspec.json.Decoder(_Hello | _Setup | _Write | _Indicator | _Display)
 _log = log.get("sim.pins")
 
 
@@ -155,6 +159,8 @@ class PinsServer:
             board.write(request.pin, request.value)
         elif isinstance(request, _Indicator):
             board.on_indicator(request.name, request.value)
+        elif isinstance(request, _Display):
+            board.on_display(request.text)
         else:
             raise PinsError("hello was said twice")
 

@@ -11,7 +11,7 @@ from gateway.access.policy import Credential, Holder, PortalPolicy, Rule, compil
 from gateway.access.schedule import ALWAYS
 from gateway.access.tokens import pin_digest
 from gateway.control.door import DoorControl, DoorSettings
-from gateway.control.faces import CLAIM_MS, NOBODY, FaceControl
+from gateway.control.faces import CLAIM_MS, NOBODY, FaceControl, Needs
 from gateway.control.job_loop import JobLoop
 from gateway.model import CardRead, CredentialKind, FaceAttack, FaceSeen, KeysEntered
 from gateway.portal.door import DoorTimes
@@ -49,7 +49,7 @@ class Before:
 
     def see(self, holder="lin", **changes):
         seen = FaceSeen("lobby-camera", holder, 0.7, True, self.site.clock.now_ms(), "embedder", "ab" * 32)
-        self.faces.seen(replace(seen, **changes))
+        self.faces.seen(replace(seen, **{"asked": ("challenge",)} | changes))
 
     def decisions(self):
         return [d for d in self.site.recorded if isinstance(d, AccessGranted | AccessDenied)]
@@ -86,6 +86,50 @@ async def test_what_is_not_live_not_here_or_old_is_nothing(at_door, settle, chan
     before.see(**changes)
     await settle()
     assert before.site.happened == []
+
+
+@pytest.mark.parametrize("asked", [(), ("light",)])
+async def test_a_face_that_was_not_asked_for_what_the_door_needs_opens_nothing(at_door, settle, asked):
+    before = at_door({FACE}, {CARD})
+    before.see(asked=asked)
+    await settle()
+    assert before.site.happened == []
+    before.see()  # what was passed over a moment ago does not count as this person's request
+    await settle()
+    assert [type(d) for d in before.decisions()] == [AccessGranted]
+
+
+async def test_a_face_that_was_not_asked_still_completes_a_card_unless_the_door_says_otherwise(at_door, settle):
+    before = at_door({FACE, CARD}, {CARD, PIN})
+    before.door.observe(CARD_1)
+    await settle()
+    before.see(asked=(), claimed=True)
+    await settle()
+    assert [type(d) for d in before.decisions()] == [AccessGranted]
+    doors = {"lobby-camera": ("lobby", before.door)}
+    needs = {"lobby-camera": Needs(frozenset({"challenge"}), frozenset({"light"}))}
+    before.faces = FaceControl(before.site.judge, before.loop, doors, needs)
+    for asked, decisions in (((), 1), (("challenge",), 1), (("light",), 2)):
+        before.site.clock.ms += 20_000
+        before.door.loop.nudge()
+        await settle()
+        seen_before = len([d for d in before.decisions() if isinstance(d, AccessGranted)])
+        before.door.observe(CARD_1)
+        await settle()
+        before.see(asked=asked, claimed=True)
+        await settle()
+        granted = [d for d in before.decisions() if isinstance(d, AccessGranted)]
+        assert len(granted) - seen_before == decisions - 1
+
+
+async def test_vision_is_told_where_a_face_opens_alone_whenever_that_changes(at_door):
+    before, told = at_door({FACE}, {CARD}), []
+    before.faces.alone = told.append
+    before.faces.policy_changed()
+    before.faces.policy_changed()
+    before.site.judge.face_alone = False
+    before.faces.policy_changed()
+    assert told == [("lobby-camera",), ()]
 
 
 async def test_where_a_face_does_not_open_alone_walking_past_leaves_no_record(at_door, settle):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import random
 import time
 import tomllib
 from pathlib import Path
@@ -19,10 +20,12 @@ import tomli_w
 from gateway.errors import OperationsUnavailableError
 from gateway.operations.client import OperationsClient
 from gateway.store.reading import JournalReading
+from gateway.vision.faces.report import FaceAttack
 from gateway.vision.pad.statement import statement
 from sim import scenario as scenarios
 from sim.timeline import RealClock
 from sim.world import World
+from training.ask_measure import visit
 from zhian import community, drawn_faces, site_files
 from zhian.community import Community
 from zhian.site_files import Ports
@@ -40,7 +43,8 @@ class Site:
     def __init__(self, folder: Path) -> None:
         loaded = scenarios.load(FILE)
         policy = {"portal": [{"name": "lobby", "accepts": ACCEPTS}]}
-        self.scenario = msgspec.structs.replace(loaded, step=(), expect=(), policy=policy)
+        door = msgspec.structs.replace(loaded.door[0], display=True)
+        self.scenario = msgspec.structs.replace(loaded, door=(door,), step=(), expect=(), policy=policy)
         self.files = site_files.write(self.scenario, FILE, folder, Ports(*(community.free_port() for _ in range(5))))
         self.configure(uplink={"mode": "none"})
         self.world = World(self.scenario, folder, RealClock())
@@ -179,8 +183,27 @@ async def test_face_alone_once_the_statement_is_accepted(site):
     await site.until(lambda: site.heard("holders=1"), "vision has the gallery")
     await site.stands("stranger", 4)
     assert site.granted() == 0
-    await site.do("walk_up", who="lin-lan", for_s=10)
-    await site.until(lambda: site.granted() == 1 and site.world.doors["lobby"].released, "the face opens")
+    door = site.world.doors["lobby"]
+    await site.do("walk_up", who="lin-lan", for_s=16)
+    await site.until(lambda: door.text != "", "she is asked for something")
+    await site.until(lambda: site.granted() == 1 and door.released, "the face opens")
+    await site.until(lambda: door.text == "", "nothing is left on the display")
+
+
+@pytest.mark.timeout(300)
+async def test_a_vision_process_that_is_killed_while_it_asks_leaves_the_door_as_it_was(site):
+    await site.restart_with(faces={"accepted_statement": statement().version})
+    await site.enrol()
+    await site.until(lambda: site.heard("holders=1"), "vision has the gallery")
+    door = site.world.doors["lobby"]
+    await site.do("walk_up", who="lin-lan", for_s=16)
+    await site.until(lambda: door.text != "", "she is asked for something")
+    await site.community.supervisor.cut("vision")
+    await site.until(lambda: door.text == "" and door.led == "off", "nothing is shown any more", within_s=5)
+    assert site.granted() == 0
+    await site.do("present_card", who="lin-lan")
+    await site.do("enter_pin", who="lin-lan")
+    await site.until(lambda: door.released, "card and PIN open", within_s=5)
 
 
 @pytest.mark.timeout(300)
@@ -195,3 +218,10 @@ async def test_a_vision_process_that_is_killed_delays_no_door(site):
     await site.until(lambda: site.world.doors["lobby"].released, "card and PIN open", within_s=5)
     site.community.supervisor.restore("vision")
     await site.until(lambda: (site.files.log / "vision.log").read_text("utf-8").count("holders=1") == 2, "it is back")
+
+
+@pytest.mark.timeout(300)
+def test_a_video_of_somebody_doing_something_else_is_not_let_in(reader):
+    told = visit(reader, "screen_video", 5, 740_005, frozenset({"challenge", "light"}), random.Random(1).randbytes).told
+    assert isinstance(told, FaceAttack) or not told.bona_fide
+    assert getattr(told, "asked", ()) == ()

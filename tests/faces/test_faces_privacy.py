@@ -85,6 +85,32 @@ def test_configuration_refuses_a_door_whose_only_way_in_is_a_face(tmp_path, old,
         read(tmp_path, GATEWAY.replace(old, new))
 
 
+def test_a_face_alone_is_asked_for_a_challenge_unless_the_door_says_otherwise(tmp_path):
+    assert read(tmp_path, GATEWAY).door[0].face_asks == ("challenge",)
+    assert read(tmp_path, GATEWAY).door[0].face_asks_beside == ()
+    both = GATEWAY.replace("face_camera", 'face_asks = ["light"]\nface_asks_beside = ["challenge"]\nface_camera', 1)
+    assert read(tmp_path, both).door[0].face_asks == ("light",)
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("face_asks = []", "a face alone must be asked for something that no video can know, got nothing"),
+        ('face_asks = ["light", "light"]', "expected each of challenge and light at most once"),
+        ('face_asks_beside = ["blink"]', "face_asks_beside"),
+    ],
+)
+def test_a_door_cannot_be_told_to_ask_nothing_of_a_face_alone(tmp_path, key, said):
+    with pytest.raises(ConfigError, match=said):
+        read(tmp_path, GATEWAY.replace("face_camera", f"{key}\nface_camera", 1))
+
+
+def test_a_door_without_a_camera_for_faces_asks_nothing(tmp_path):
+    text = GATEWAY.replace('face_camera = "lobby-face"', 'face_asks = ["light"]')
+    with pytest.raises(ConfigError, match="expected a face_camera beside it, got none"):
+        read(tmp_path, text)
+
+
 def test_the_policy_refuses_a_portal_that_accepts_nothing_but_faces(tmp_path):
     file = tmp_path / "policy.toml"
     file.write_text(POLICY, "utf-8")

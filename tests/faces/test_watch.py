@@ -26,6 +26,10 @@ ROWS = tuple(Row(size, 0.02, 0.6, 200, 0, upper(0, 200), 0.1) for size in (1, 5)
 TABLE = Thresholds(SHA, "made up", 0.95, ROWS)
 
 
+_WHOLE = cv2.imencode(".jpg", np.zeros((64, 64, 3), np.uint8))[1].tobytes()
+WITHOUT_PIXELS = _WHOLE[: _WHOLE.find(b"\xff\xda")] + b"\xff\xd9"  # head and end of a JPEG, nothing between
+
+
 class Lobby:
     """The name of a camera; frames are handed in by the tests."""
 
@@ -173,10 +177,30 @@ def test_two_people_at_once_are_nobody(reader, watch, enrolled, holder):
         assert watch.frame(RawFrame("two.jpg", both, 1000 + 100 * number)) is None
 
 
+def before_a_window(picture):
+    bright = np.full((600, 600, 3), 250, np.uint8)
+    bright[120:480, 120:480] = (picture * 0.55).astype(np.uint8)
+    return bright
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [before_a_window, lambda p: (p * 0.3).astype(np.uint8), lambda p: cv2.GaussianBlur(p, (0, 0), 6), np.zeros_like],
+    ids=["back-lit", "dark", "blurred", "nobody"],
+)
+def test_frames_in_which_nobody_can_be_compared_vote_for_nothing(reader, watch, enrolled, holder, spoil, monkeypatch):
+    enrolled.hear(gallery_line(("h1", probe_of(reader, holder))))
+    monkeypatch.setattr(type(reader), "embed_seen", lambda *_: pytest.fail("such a face was compared"))
+    for number, frame in enumerate(holder):
+        data = cv2.imencode(".jpg", spoil(pixels(frame)))[1].tobytes()
+        assert watch.frame(RawFrame("f.jpg", data, 1000 + 100 * number)) is None
+
+
 @pytest.mark.parametrize(
     ("data", "says"),
     [
         (b"\xff\xd8\xff\xe0 damaged", "cut short"),
+        (WITHOUT_PIXELS, "damaged"),
         (b"\x00\x00\x00\x18ftypmp42" + bytes(64), "expected a JPEG, PNG or BMP picture, got a video"),
         (b"", "got an empty file"),
         (

@@ -43,7 +43,7 @@ class _Door(DoorNode):
     def on_manufacturer(self, data: bytes) -> bytes | None:
         return data or None
 
-    def text(self, _text: object) -> int:
+    def text(self, _text: object, _now_ms: int) -> int:
         return 0
 
 

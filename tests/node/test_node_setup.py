@@ -275,7 +275,7 @@ def test_text_is_for_devices_with_a_display() -> None:
     text = Text(0, codes.TEXT_TEMPORARY, 5, 1, 1, b"welcome")
     assert panel.ask(codes.TEXT, text.encode()) == (codes.NAK, bytes((codes.NAK_UNKNOWN,)))
     shown: list[Text] = []
-    panel.door.text = lambda text: shown.append(text) or 0  # type: ignore[attr-defined]
+    panel.door.text = lambda text, now_ms: shown.append(text) or 0  # type: ignore[attr-defined]
     assert panel.ask(codes.TEXT, text.encode()) == (codes.ACK, b"")
     assert shown == [text]
     assert panel.ask(codes.TEXT, text.encode()[:-1])[0] == codes.NAK

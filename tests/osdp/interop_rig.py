@@ -140,7 +140,7 @@ class Node(DoorNode):
         self.asked.append(data)
         return b"ok"
 
-    def text(self, text: Text) -> int:
+    def text(self, text: Text, now_ms: int) -> int:
         self.texts.append(text.text)
         return 0
 

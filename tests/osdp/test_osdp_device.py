@@ -11,7 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from firmware.node.display import DoorWithDisplay
 from firmware.node.door import DoorNode
+from firmware.node.journal import Journal
+from firmware.node.offline import Offline
 from firmware.node.peripheral import Peripheral
 from firmware.wire import codes, frame
 from firmware.wire.replies import Identity
@@ -29,6 +32,8 @@ from gateway.model import (
     Observation,
     PowerChanged,
     PulseOutput,
+    Shine,
+    ShowText,
     Signal,
 )
 
@@ -313,6 +318,42 @@ async def test_commands_are_acknowledged_in_order() -> None:
     order.done.result()
     assert turns == 3, "nothing comes between a command's requests"
     assert line.door.effects() == [("relay", 1), ("led", codes.RED), ("buzzer", 3)]
+
+
+def display_node() -> DoorWithDisplay:
+    return DoorWithDisplay(Offline(bytes(range(16)), None, Journal([], 7), 0))
+
+
+async def test_a_display_shows_a_text_and_the_light_shines_for_so_long() -> None:
+    line = online(Line(node=display_node))
+    commands = [ShowText("Nod / dian tou", 3, 1), Shine(500), Shine(0)]
+    order = Order(requests_for(commands, "r0", OUTPUTS), line.now_s)
+    line.device.orders.append(order)
+    while not order.over:
+        line.turn()
+    order.done.result()
+    shown = [effect for effect in line.door.effects() if effect[0] in ("text", "led", "buzzer")]
+    assert shown == [("text", b"Nod / dian tou"), ("buzzer", 1), ("led", codes.AMBER), ("led", codes.BLACK)]
+    line.run(4)
+    assert ("text", b"") in line.door.effects()  # by itself, whatever becomes of the panel
+
+
+async def test_a_text_for_a_node_without_a_display_is_refused() -> None:
+    line = online(Line())
+    order = Order(requests_for([ShowText("Nod", 3)], "r0", OUTPUTS), line.now_s)
+    line.device.orders.append(order)
+    while not order.over:
+        line.turn()
+    with pytest.raises(DriverError, match="refused a command"):
+        order.done.result()
+
+
+@pytest.mark.parametrize(
+    "command", [ShowText("", 1), ShowText("x" * 33, 1), ShowText("左", 1), Shine(-100), Shine(10**8)]
+)
+def test_what_a_reader_cannot_show_is_one_sentence(command: ShowText | Shine) -> None:
+    with pytest.raises(DriverError, match="expected a"):
+        requests_for([command], "r0", OUTPUTS)
 
 
 async def test_a_refused_command_fails_and_the_rest_of_it_is_not_sent() -> None:

@@ -41,7 +41,7 @@ class Taker(DoorNode):
     def on_manufacturer(self, data: bytes) -> bytes | None:
         return {b"\x01": b"", b"\x02": b"fine"}.get(data)
 
-    def text(self, text: Text) -> int:
+    def text(self, text: Text, now_ms: int) -> int:
         self.texts.append(text.text)
         return 0
 

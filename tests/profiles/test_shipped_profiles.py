@@ -49,7 +49,15 @@ def test_the_fail_safe_variant_differs_in_its_lock_only() -> None:
     assert (variant.outputs["lock"].fail, variant.outputs["lock"].fire_release) == ("safe", "lock-supply")
 
 
-@pytest.mark.parametrize("name", ["zhian-door-node", "zhian-door-node-failsafe"])
+def test_the_variant_with_a_display_differs_in_that_only() -> None:
+    node, variant = load("zhian-door-node"), load("zhian-door-node-display")
+    assert isinstance(node, OsdpDeviceProfile)
+    assert isinstance(variant, OsdpDeviceProfile)
+    assert (variant.inputs, variant.outputs) == (node.inputs, node.outputs)
+    assert (node.text_display, variant.text_display) == (False, True)
+
+
+@pytest.mark.parametrize("name", ["zhian-door-node", "zhian-door-node-failsafe", "zhian-door-node-display"])
 def test_a_lock_for_escape_routes_has_a_hard_path(name: str) -> None:
     node = load(name)
     assert isinstance(node, OsdpDeviceProfile)

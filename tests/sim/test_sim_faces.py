@@ -8,11 +8,12 @@ from pathlib import Path
 import cv2
 import pytest
 
+from gateway.control.face_asks import TEXTS
 from gateway.vision.faces import reader
 from runtime.errors import ConfigError
 from sim import run_table, scenario
 from sim.camera import Camera
-from sim.face_doorway import KINDS, FaceDoorway, drawn
+from sim.face_doorway import KINDS, READS_MS, FaceDoorway, Reader, drawn, followed
 from sim.report import html
 from sim.timeline import ManualClock, Timeline, advance
 from zhian import drawn_faces, scenario_runs
@@ -104,3 +105,61 @@ def test_the_cast_of_the_scenarios_is_told_apart() -> None:
         told[face, seed] = faces.embed(picture, seen.face)
     assert told[14, 7] @ told[14, 1] > 0.6
     assert told[14, 7] @ told[1, 1] < 0.3
+
+
+class Portal:
+    """A reader with a display and a clock, as the world has them."""
+
+    def __init__(self) -> None:
+        self.text, self.led, self.now_ms = "", "off", 1000.0
+
+
+def test_who_stands_there_does_what_the_display_says_once_and_after_a_moment() -> None:
+    portal = Portal()
+    reader = Reader(portal, portal, seed=3)
+    assert (reader.now_ms(), list(reader.acts(0))) == (0, [])
+    portal.text = "Nod / dian tou"
+    (nod,) = reader.acts(100)
+    assert (nod.what, READS_MS[0] <= nod.begins_ms - 100 <= READS_MS[1]) == ("nod", True)
+    assert list(reader.acts(300)) == [nod]
+    for text in ("", "Card / shua ka"):
+        portal.text = text
+        assert list(reader.acts(2000)) == [nod]
+    portal.text = "<<< Left / zuo"
+    assert [act.what for act in reader.acts(2100)] == ["nod", "turn_left"]
+
+
+def test_every_text_that_a_door_shows_is_understood() -> None:
+    portal = Portal()
+    reader = Reader(portal, portal, seed=3)
+    for step, text in TEXTS.items():
+        portal.text = text
+        assert reader.acts(0)[-1].what == step
+
+
+def test_the_light_falls_on_a_face_and_hardly_on_a_screen() -> None:
+    gains = {}
+    for kind in ("live", "screen_video"):
+        portal = Portal()
+        frames = followed(kind, 4, 1, (120, 120), 5, 1.5, Reader(portal, portal, seed=1))
+        seen = []
+        for n in range(6):
+            portal.led = "amber" if n % 2 else "off"
+            frame = next(frames)
+            seen.append(float(frame.image[40:80, 40:80].mean()))
+            portal.now_ms += 200
+        gains[kind] = sum(seen[1::2]) / sum(seen[::2]) - 1
+    assert gains["live"] > 0.1
+    assert abs(gains["screen_video"]) < 0.05
+
+
+def test_a_replayed_video_does_not_read_the_display() -> None:
+    portal, seen = Portal(), {}
+    for text in ("", "<<< Left / zuo"):
+        portal.text, portal.now_ms = text, 1000.0
+        frames = followed("screen_video", 4, 1, (120, 120), 5, 1.0, Reader(portal, portal, seed=1))
+        seen[text] = []
+        for _ in range(5):
+            seen[text].append(next(frames).image.copy())
+            portal.now_ms += 200
+    assert all((a == b).all() for a, b in zip(*seen.values(), strict=True))

@@ -5,7 +5,8 @@ NODE.json: {"name", "bus": path of the serial line, "pins": path of the pins soc
 node (optional, else false), "mains_contact": true where the supply's mains contact is (optional, else false),
 "install_button": true where a button asks for a key (optional, else false; the key file may then be missing),
 "sensors": those of firmware.node.door.SENSORS that are wired (optional, else none), "journal": "before-relay" or
-"counted", as a board's file has it (optional, else as boards/unix.toml)}.
+"counted", as a board's file has it (optional, else as boards/unix.toml),
+"display": true where it has a text display (optional, else false)}.
 Beside it NODE.latch is kept while fire has released the lock, NODE.cache and NODE.journal for the time without a
 gateway, NODE.key and NODE.line once the control panel has changed
 the node's key or its address. Prints READY once it listens to its bus; runs until
@@ -67,7 +68,7 @@ def read_node_file(path: str) -> dict:
     for key, kind in wanted.items():
         if not isinstance(settings, dict) or not isinstance(settings.get(key), kind):
             raise NodeFileError(path + ": " + key + ": expected " + kind.__name__ + "; correct the value")
-    for key in [key for key, _ in OPTIONAL_INPUTS] + ["install_button"]:
+    for key in [key for key, _ in OPTIONAL_INPUTS] + ["install_button", "display"]:
         if not isinstance(settings.get(key, False), bool):
             raise NodeFileError(path + ": " + key + ": expected true or false; correct the value")
     wired = settings.setdefault("sensors", [])
@@ -131,7 +132,12 @@ class UnixDoorNode:
         counted = settings["journal"] == "counted"
         sensors = tuple(settings["sensors"])
         journal = Journal(self._journal.pieces(), int.from_bytes(os.urandom(4), "little"), counted)
-        self._door = AloneDoor(
+        kind = AloneDoor
+        if settings.get("display", False):
+            from firmware.node.display import DoorWithDisplay  # only then: a small heap has no room for it else
+
+            kind = DoorWithDisplay
+        self._door = kind(
             Offline(settings["scbk"], self._cache.read(), journal, self._ticks.now_ms()),
             counted,
             fire_loop=settings.get("fire_loop", False),
@@ -273,6 +279,8 @@ class UnixDoorNode:
                 continue  # shown by `present` once the pins are back
             if name == "relay":
                 message = {"op": "write", "pin": "relay", "value": value}
+            elif name == "text":
+                message = {"op": "display", "text": value.decode()}
             else:
                 message = {"op": "indicator", "name": name, "value": COLOURS[value] if name == "led" else value}
             try:

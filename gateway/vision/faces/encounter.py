@@ -18,7 +18,9 @@ from gateway.vision.faces.presentation import Look, Verdict
 
 GONE_AFTER_MS = 1200
 MAX_FRAMES = 60  # good frames that are compared; whoever is nobody until then is nobody until the face has gone
-MAX_LOOKS = 64  # kept for the judgement of presentation
+MAX_LOOKS = 96  # kept for the judgement of presentation
+ASKED_EVERY_MS = 100  # between two looks while something is asked for: it takes longer, and all of it is judged
+STANDS_MS = 800  # how long a face must be the same holder's before it is asked for something: others walk past
 SAME_FACE_OVERLAP = 0.3  # boxes of one face in consecutive frames share at least this (intersection over union)
 JUDGE_EVERY_MS = 250  # a judgement costs more than a comparison
 ATTACK_AFTER_MS = 3000  # how long a matching face may fail to be bona fide before it is told as it is
@@ -57,6 +59,7 @@ class Encounters:
     _looks: deque[Look] = field(default_factory=lambda: deque(maxlen=MAX_LOOKS))
     _first_vote_ms: int = 0
     _judged_ms: int = -JUDGE_EVERY_MS
+    _asked_votes: int | None = None  # of the holder since something is asked for; None where nothing is
 
     def face(self, now_ms: int, box: Box) -> Step:
         """A face was found at `box`; says whether it is to be compared."""
@@ -65,7 +68,13 @@ class Encounters:
         ):
             self.reset()
         self._box, self._seen_ms = box, now_ms
-        return Step.ONLY_WATCH if self._over or self._compared >= MAX_FRAMES else Step.COMPARE
+        enough = self._compared >= MAX_FRAMES and self._asked_votes is None
+        return Step.ONLY_WATCH if self._over or enough else Step.COMPARE
+
+    def looked_until(self, now_ms: int) -> None:
+        """Nobody looked at pictures until now, for a judgement took so long: that is no gap."""
+        if self._box is not None:
+            self._seen_ms = max(self._seen_ms, now_ms)
 
     def nobody(self, now_ms: int) -> None:
         """No face in this frame."""
@@ -78,11 +87,19 @@ class Encounters:
     def broken(self) -> None:
         """Evidence of two people: start the evidence again."""
         self._votes.clear()
+        self._asked_votes = None
         self._forget_looks()
 
+    def wants_look(self, at_ms: int) -> bool:
+        """Whether a look of this moment will be kept; a second frame of one instant is left out."""
+        between_ms = 1 if self._asked_votes is None else ASKED_EVERY_MS
+        return not self._looks or at_ms - self._looks[-1].at_ms >= between_ms
+
     def look(self, look: Look) -> None:
-        """What the judgement of presentation will see of this frame; a second frame of one instant is left out."""
-        if not self._looks or look.at_ms > self._looks[-1].at_ms:
+        """What the judgement of presentation will see of this frame."""
+        if self.wants_look(look.at_ms):
+            if len(self._looks) == self._looks.maxlen:
+                _overwrite(self._looks.popleft())
             self._looks.append(look)
 
     def compared(self, now_ms: int, candidate: Candidate | None) -> tuple[Look, ...]:
@@ -100,9 +117,42 @@ class Encounters:
         self._judged_ms = now_ms
         return tuple(self._looks)
 
-    def judged(self, now_ms: int, verdict: Verdict, *, claimed: bool) -> Matched | None:
-        """The encounter's answer: at once where the face is bona fide, else after ATTACK_AFTER_MS as it is."""
-        if not verdict.bona_fide and now_ms - self._first_vote_ms < ATTACK_AFTER_MS:
+    def stands(self, now_ms: int) -> bool:
+        """Whether the holder has been there long enough to be asked for something."""
+        return bool(self._votes) and now_ms - self._first_vote_ms >= STANDS_MS
+
+    @property
+    def asked(self) -> bool:
+        """Whether something is asked for, and the evidence since has not been broken."""
+        return self._asked_votes is not None
+
+    def ask(self) -> None:
+        """Something is asked for from now on: frames are kept at another pace, and turned heads break nothing."""
+        self._asked_votes = 0
+
+    def followed(self, candidate: Candidate | None, *, same: bool, shown: bool) -> bool:
+        """A good frame, while something is asked for; False where it is somebody else's, which ends the evidence.
+        `same`: it is like enough to the holder to be no other person, if not enough to be taken for the holder.
+        `shown`: what is asked for can be seen."""
+        if self._asked_votes is None or not self._votes:
+            return False
+        if candidate is not None and candidate.holder == self._votes[-1].holder:
+            self._votes.append(candidate)
+            self._asked_votes += shown
+        elif candidate is not None or not same:
+            self.broken()
+            return False
+        return True
+
+    def asked_looks(self) -> tuple[Look, ...]:
+        """The looks to judge once what was asked for is over; none where the holder was not seen meanwhile."""
+        agreed = self._asked_votes is not None and self._asked_votes >= self.agreeing_frames
+        return tuple(self._looks) if agreed else ()
+
+    def judged(self, now_ms: int, verdict: Verdict, *, claimed: bool, final: bool = False) -> Matched | None:
+        """The encounter's answer: at once where the face is bona fide or the verdict is `final`, else after
+        ATTACK_AFTER_MS as it is."""
+        if not (verdict.bona_fide or final) and now_ms - self._first_vote_ms < ATTACK_AFTER_MS:
             return None
         similar = float(np.median([vote.similarity for vote in self._votes]))
         matched = Matched(self._votes[-1].holder, similar, min(v.margin for v in self._votes), claimed, verdict)
@@ -118,10 +168,14 @@ class Encounters:
 
     def _forget_looks(self) -> None:
         for look in self._looks:
-            look.mesh.fill(0)
-            if look.patch is not None:
-                look.patch.fill(0)
+            _overwrite(look)
         self._looks.clear()
+
+
+def _overwrite(look: Look) -> None:
+    look.mesh.fill(0)
+    if look.patch is not None:
+        look.patch.fill(0)
 
 
 def overlap(a: Box, b: Box) -> float:

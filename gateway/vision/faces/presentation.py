@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from gateway.vision.pad.evidence import Look, Verdict, judge
 
 __all__ = ["Judge", "Look", "Verdict", "judge"]
 
-Judge = Callable[[Sequence[Look]], Verdict]
+Judge = Callable[..., Verdict]  # (looks), or where something was asked for (looks, challenge, light=code), as `judge`

@@ -35,6 +35,7 @@ class FaceSeen:
     observed_ms: int
     model: str
     model_sha256: str
+    asked: tuple[str, ...] = ()  # what the person was asked for and did
 
     def line(self) -> dict[str, object]:
         return {
@@ -49,6 +50,7 @@ class FaceSeen:
             "observed_ms": self.observed_ms,
             "model": self.model,
             "model_sha256": self.model_sha256,
+            "asked": list(self.asked),
         }
 
 
@@ -62,6 +64,52 @@ class FaceAttack:
 
     def line(self) -> dict[str, object]:
         return {"kind": "face_attack", "camera": self.camera, "cause": self.cause, "observed_ms": self.observed_ms}
+
+
+@dataclass(frozen=True, slots=True)
+class FaceAsk:
+    """What is to be shown to whoever stands before a camera: steps one after the other, and the light, slot by slot.
+    Both begin lead_ms after people could see that something is asked. It names nobody. id: another one for each."""
+
+    camera: str
+    id: str
+    steps: tuple[str, ...]
+    step_ms: int
+    slots: tuple[bool, ...]
+    slot_ms: int
+    observed_ms: int
+    lead_ms: int = 0
+
+    @property
+    def lasts_ms(self) -> int:
+        """From the moment it can be seen."""
+        return self.lead_ms + max(len(self.steps) * self.step_ms, len(self.slots) * self.slot_ms)
+
+    def line(self) -> dict[str, object]:
+        return {
+            "kind": "ask",
+            "camera": self.camera,
+            "ask": self.id,
+            "steps": list(self.steps),
+            "step_ms": self.step_ms,
+            "slots": list(self.slots),
+            "slot_ms": self.slot_ms,
+            "observed_ms": self.observed_ms,
+            "lead_ms": self.lead_ms,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class FaceAskOver:
+    """It is over. done: as it was asked for; gone: nobody is there any more."""
+
+    camera: str
+    id: str
+    done: bool
+    gone: bool
+
+    def line(self) -> dict[str, object]:
+        return {"kind": "ask_over", "camera": self.camera, "ask": self.id, "done": self.done, "gone": self.gone}
 
 
 class Reference(Struct, frozen=True):
@@ -89,10 +137,25 @@ class ClaimLine(Struct, frozen=True, tag_field="kind", tag="claim"):
     until_ms: Annotated[int, Meta(ge=0, le=1 << 53)]
 
 
-_decode = msgspec.json.Decoder(GalleryLine | ClaimLine).decode
+class AloneLine(Struct, frozen=True, tag_field="kind", tag="alone"):
+    """Before these cameras a face opens by itself, and before no other."""
+
+    cameras: Annotated[tuple[Name, ...], Meta(max_length=MAX_CAMERAS)]
 
 
-def parse(line: bytes) -> GalleryLine | ClaimLine:
+class ShownLine(Struct, frozen=True, tag_field="kind", tag="shown"):
+    """What was asked for can be seen since now; or it cannot, or not as it was drawn."""
+
+    camera: Name
+    ask: Annotated[str, Meta(pattern="^[0-9a-f]{16}(?!\n)$")]
+    shown: bool
+
+
+Line = GalleryLine | ClaimLine | AloneLine | ShownLine
+_decode = msgspec.json.Decoder(Line).decode
+
+
+def parse(line: bytes) -> Line:
     """One line of core's. Raises ValueError, whose text holds nothing of the line's references."""
     try:
         return _decode(line)

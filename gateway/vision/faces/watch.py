@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -11,22 +12,27 @@ from typing import Protocol
 from gateway.errors import VisionError
 from gateway.vision.camera_folder import MAX_FRAME_BYTES, RawFrame
 from gateway.vision.faces import report
+from gateway.vision.faces.asking import Asking, Wanted
 from gateway.vision.faces.encounter import Encounters, Matched, Step
 from gateway.vision.faces.gallery import Candidate, Gallery
-from gateway.vision.faces.presentation import Judge, Look
+from gateway.vision.faces.presentation import Judge, Look, Verdict
 from gateway.vision.faces.quality import Problem
 from gateway.vision.faces.reader import FaceReader, Seen
-from gateway.vision.faces.report import FaceAttack, FaceSeen
+from gateway.vision.faces.report import FaceAsk, FaceAskOver, FaceAttack, FaceSeen
 from gateway.vision.faces.threshold import Thresholds, Unsupported, threshold_for, verification_threshold
 from gateway.vision.pad.look import patch_of
+from gateway.vision.pad.reasons import NOT_ASKED, NOT_ENOUGH_EVIDENCE, TOO_MANY_TRIES
 from gateway.vision.picture import Picture, decode
 from runtime.log import get
 
-QUIET_S = 0.5
+QUIET_S, ASKED_QUIET_S = 0.5, 1.2  # without a picture until nobody is there; longer while something is asked for
 MAX_CLAIMS = 64
 MAX_CLAIM_MS = 60_000
 BETWEEN_PEOPLE = frozenset({Problem.TWO_FACES})  # problems that may mean a change of person
-Told = FaceSeen | FaceAttack
+JUDGED_WITHIN_MS = 5000  # whoever has waited longer for a judgement may have gone
+FOLLOWED_SHARE = 0.6  # of the similarity needed: below it, a good frame of a face that is being asked is another's
+ASKED_TURN_DEG = 20.0  # a face turned aside further, as it is asked to, is looked at and not compared
+Told = FaceSeen | FaceAttack | FaceAsk | FaceAskOver
 log = get("faces")
 
 
@@ -70,13 +76,16 @@ class Enrolled:
     def hear(self, line: bytes) -> None:
         """A line of core's. One that cannot be used is logged, and the gallery stays as it was."""
         try:
-            told = report.parse(line)
-            if isinstance(told, report.ClaimLine):
-                self._claim(told)
-            else:
-                self._replace(told)
+            self.take(report.parse(line))
         except ValueError as e:
             log.warning("core's line was not used", why=str(e))
+
+    def take(self, told: report.Line) -> None:
+        """What core said about who may be recognised; anything else is somebody else's. Raises ValueError."""
+        if isinstance(told, report.ClaimLine):
+            self._claim(told)
+        elif isinstance(told, report.GalleryLine):
+            self._replace(told)
 
     def at(self, camera: str) -> AtCamera:
         """Nobody, where core has named this camera for nobody."""
@@ -98,6 +107,13 @@ class Enrolled:
         if nearest is None or here.alone is None or nearest.similarity < here.alone:
             return None, False
         return nearest, False
+
+    def follows(self, camera: str, holder: str, probe, *, claimed: bool) -> bool:  # type: ignore[no-untyped-def]
+        """Whether this may still be the holder who is being asked for something: turning and nodding make a face less
+        like itself, but not like a stranger's."""
+        here = self.at(camera)
+        similar, needed = here.gallery.verify(holder, probe), self.with_card if claimed else here.alone
+        return similar is not None and needed is not None and similar >= FOLLOWED_SHARE * needed
 
     def asks(self, camera: str) -> bool:
         """Whether a face at this camera can lead to anything now; else nobody looks."""
@@ -143,7 +159,12 @@ class FaceWatch:
         inference: ThreadPoolExecutor,
         *,
         agreeing_frames: int = 3,
+        asking: Asking | None = None,
     ) -> None:
+        """`asking`: what a face is asked for here; nothing where it is left out."""
+        nothing = Wanted(frozenset(), frozenset())
+        self._asking = asking or Asking(camera.name, nothing, os.urandom)
+        self._waiting: list[Told] = []  # told beside what a frame returns
         self._camera, self._reader, self._enrolled, self._judge = camera, reader, enrolled, judge
         self._send, self._inference = send, inference
         self._encounters = Encounters(agreeing_frames)
@@ -156,13 +177,17 @@ class FaceWatch:
         loop = asyncio.get_running_loop()
         while True:
             try:
-                async with asyncio.timeout(QUIET_S):
+                async with asyncio.timeout(QUIET_S if self._asking.holder is None else ASKED_QUIET_S):
                     frame = await self._camera.next_frame()
             except TimeoutError:
                 await loop.run_in_executor(self._inference, self.nobody_there)
+                self._tell_waiting()
                 continue
             if not self._enrolled.asks(self._camera.name):
                 frame.forget()
+                if self._asking.holder is not None:
+                    await loop.run_in_executor(self._inference, self.nobody_there)
+                    self._tell_waiting()
                 continue
             try:
                 told = await loop.run_in_executor(self._inference, self.frame, frame)
@@ -171,10 +196,24 @@ class FaceWatch:
                 if self.bad & (self.bad - 1) == 0:  # 1st, 2nd, 4th, 8th ...: never a flood
                     log.warning("picture skipped", camera=self._camera.name, why=str(e), skipped=self.bad)
                 continue
+            self._tell_waiting()
             if told is not None:
                 self._send(told)
+            if isinstance(told, FaceSeen | FaceAttack):
                 seen = {"bona_fide": told.bona_fide, "reasons": told.pad_reasons} if isinstance(told, FaceSeen) else {}
                 log.info("a holder's face was seen", camera=self._camera.name, **seen)
+
+    def _tell_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for told in waiting:
+            self._send(told)
+
+    def heard(self, told: report.AloneLine | report.ShownLine, at_ms: int) -> None:
+        """What core said of this camera at that moment. By the inferring thread."""
+        if isinstance(told, report.AloneLine):
+            self._asking.alone_here = self._camera.name in told.cameras
+        elif told.camera == self._camera.name:
+            self._asking.answered(told.ask, at_ms, shown=told.shown)
 
     def frame(self, frame: RawFrame) -> Told | None:
         """One frame, from its bytes to what is to be told; bytes and pixels are overwritten. Raises VisionError."""
@@ -194,6 +233,7 @@ class FaceWatch:
         claimed = self._enrolled.claimed(self._camera.name)
         if claimed != self._claimed:
             self._claimed = claimed
+            self._stop_asking("a card was shown", gone=True)
             if claimed is not None:
                 self._encounters.reset()
             else:
@@ -201,6 +241,7 @@ class FaceWatch:
 
     def nobody_there(self) -> None:
         """Pictures stopped: forget whoever was there."""
+        self._stop_asking("pictures stopped", gone=True)
         self._encounters.reset()
         self._forget()
 
@@ -208,22 +249,30 @@ class FaceWatch:
         seen = self._reader.nearest(picture)
         if seen is None:
             self._encounters.nobody(seen_ms)
+            self._stop_asking_if_broken()
             self._forget()
             return None
         self._clean = False
         try:
-            if self._encounters.face(seen_ms, seen.face.box) is Step.ONLY_WATCH:
+            step = self._encounters.face(seen_ms, seen.face.box)
+            self._stop_asking_if_broken()
+            if step is Step.ONLY_WATCH:
                 return None
             if BETWEEN_PEOPLE & set(seen.quality.problems):
                 self._encounters.broken()
+                self._stop_asking_if_broken()
                 return None
+            if self._encounters.wants_look(seen_ms):
+                patch = patch_of(picture, seen.face.box)
+                self._encounters.look(Look(seen_ms, seen.face.mesh.copy(), seen.face.box, patch))
+            if self._asking.holder is not None:
+                return self._while_asked(self._asking.holder, picture, seen, seen_ms)
             return self._compare(picture, seen, seen_ms)
         finally:
             for left in (seen.aligned, seen.face.mesh, seen.face.points):
                 left.fill(0)
 
     def _compare(self, picture: Picture, seen: Seen, seen_ms: int) -> Told | None:
-        self._encounters.look(Look(seen_ms, seen.face.mesh.copy(), seen.face.box, patch_of(picture, seen.face.box)))
         if seen.quality.problems:
             return None
         probe = self._reader.embed_seen(picture, seen)
@@ -232,16 +281,74 @@ class FaceWatch:
         looks = self._encounters.compared(seen_ms, candidate)
         if not looks:
             return None
+        if self._asking.kinds(claimed=claimed):
+            return self._ask(candidate, seen_ms, claimed=claimed)
         verdict = self._judge(looks)
         matched = self._encounters.judged(seen_ms, verdict, claimed=claimed)
         return None if matched is None else self._line(matched, seen_ms)
 
-    def _line(self, matched: Matched, seen_ms: int) -> Told:
+    def _ask(self, candidate: Candidate | None, seen_ms: int, *, claimed: bool) -> Told | None:
+        """The frames agree: ask for something before anything is believed."""
+        if candidate is None or not self._encounters.stands(seen_ms):
+            return None
+        ask = self._asking.begin(candidate.holder, seen_ms, claimed=claimed)
+        if ask is None:
+            return self._final(Verdict(False, (TOO_MANY_TRIES,), {}), seen_ms, claimed=claimed)
+        self._encounters.ask()
+        log.info("something is asked for", camera=self._camera.name, steps=len(ask.steps), slots=len(ask.slots))
+        return ask
+
+    def _while_asked(self, holder: str, picture: Picture, seen: Seen, seen_ms: int) -> Told | None:
+        """One frame of a face that is being asked: is it still the holder's, is it over, was it done?"""
+        claimed = self._asking.claimed
+        if self._asking.refused(seen_ms):
+            return self._final(Verdict(False, (NOT_ASKED,), {}), seen_ms, claimed=claimed)
+        if self._asking.due(seen_ms):
+            looks = self._encounters.asked_looks()
+            verdict = Verdict(False, (NOT_ENOUGH_EVIDENCE,), {})
+            if looks:
+                verdict = self._judge(looks, self._asking.challenge(), light=self._asking.light())
+            judged_ms = self._enrolled.now_ms()
+            if seen_ms < judged_ms <= seen_ms + JUDGED_WITHIN_MS:
+                seen_ms = judged_ms
+                self._encounters.looked_until(judged_ms)
+            return self._final(verdict, seen_ms, claimed=claimed)
+        quality = seen.quality
+        if quality.problems or abs(quality.yaw_deg) > ASKED_TURN_DEG:
+            return None
+        probe = self._reader.embed_seen(picture, seen)
+        candidate, _ = self._enrolled.candidate(self._camera.name, probe)
+        same = self._enrolled.follows(self._camera.name, holder, probe, claimed=claimed)
+        probe.fill(0)
+        if not self._encounters.followed(candidate, same=same, shown=self._asking.begins_ms is not None):
+            self._stop_asking("another face")
+        return None
+
+    def _final(self, verdict: Verdict, seen_ms: int, *, claimed: bool) -> Told | None:
+        """The encounter's one answer; what was asked for is over with it."""
+        over, done = self._asking.end(done=verdict.bona_fide)
+        if over is not None:
+            self._waiting.append(over)
+        matched = self._encounters.judged(seen_ms, verdict, claimed=claimed, final=True)
+        return None if matched is None else self._line(matched, seen_ms, done)
+
+    def _stop_asking_if_broken(self) -> None:
+        """The evidence began anew: whoever was asked is not there any more, or not alone."""
+        if self._asking.holder is not None and not self._encounters.asked:
+            self._stop_asking("a gap, a jump or a second face", gone=True)
+
+    def _stop_asking(self, why: str, *, gone: bool = False) -> None:
+        over, _ = self._asking.end(done=False, gone=gone)
+        if over is not None:
+            self._waiting.append(over)
+            log.info("asking was broken off", camera=self._camera.name, why=why)
+
+    def _line(self, matched: Matched, seen_ms: int, asked: tuple[str, ...] = ()) -> Told:
         verdict, embedder = matched.verdict, self._reader.embedder
         if verdict.attack is not None:
             return FaceAttack(self._camera.name, verdict.attack, seen_ms)
         said = (matched.holder, matched.similarity, matched.margin, matched.claimed, verdict.bona_fide, verdict.reasons)
-        return FaceSeen(self._camera.name, *said, seen_ms, embedder.name, embedder.sha256)
+        return FaceSeen(self._camera.name, *said, seen_ms, embedder.name, embedder.sha256, asked)
 
     def _forget(self) -> None:
         if not self._clean:

@@ -96,7 +96,7 @@ class Movement:
 
 
 def movement(looks: Sequence[Look], begins_ms: int, settings: PadSettings) -> Movement:
-    """Neutral is the median of what was seen before begins_ms and a reaction time after it."""
+    """Neutral is the median of what was seen in neutral_ms before begins_ms and a reaction time after it."""
     spots = levelled(looks)
     wide = np.maximum(np.linalg.norm(spots[:, 263] - spots[:, 33], axis=1), 1e-6)
     nose = spots[:, NOSE_TIP]
@@ -106,7 +106,7 @@ def movement(looks: Sequence[Look], begins_ms: int, settings: PadSettings) -> Mo
     # A head that turns shows its eyes closer together; its height stays.
     size = np.log(np.maximum(eye_distances_px(looks) * np.hypot(mouth[:, 1], wide) / wide, 1e-6))
     times = np.array([look.at_ms for look in looks])
-    before = times < begins_ms + settings.reaction_ms
+    before = (times < begins_ms + settings.reaction_ms) & (times >= begins_ms - settings.neutral_ms)
     if not before.any():
         before[0] = True
     about = [values - np.median(values[before]) for values in (aside, down, size)]

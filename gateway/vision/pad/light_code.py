@@ -21,16 +21,22 @@ LEAST_LOOKS, LEAST_EACH = 8, 3
 
 @dataclass(frozen=True, slots=True)
 class LightCode:
-    """The lamp's state from begins_ms on, slot by slot; off before and after."""
+    """The lamp's state from begins_ms on, slot by slot; off before and after. settle_ms: how long after a change what
+    is seen may still show the state before it."""
 
     begins_ms: int
     slot_ms: int
     slots: tuple[bool, ...]
+    settle_ms: int = 0
 
     def on(self, at_ms: int) -> bool:
         """Whether the lamp was lit at a moment of the same clock as the looks'."""
         slot = (at_ms - self.begins_ms) // self.slot_ms
         return 0 <= slot < len(self.slots) and self.slots[slot]
+
+    def settled(self, at_ms: int) -> bool:
+        """Whether the lamp has been as it is for settle_ms."""
+        return self.on(at_ms) == self.on(at_ms - self.settle_ms)
 
 
 def draw(randomness: bytes, *, slots: int, begins_ms: int, slot_ms: int) -> LightCode:
@@ -73,7 +79,7 @@ def answer(looks: Sequence[Look], code: LightCode) -> tuple[float, float]:
 
 def examine(looks: Sequence[Look], code: LightCode | None, settings: PadSettings) -> Cue:
     """GENUINE where the face follows the lamp; ATTACK where it clearly does not; SILENT where light drowns the lamp."""
-    seen = [look for look in looks if look.patch is not None]
+    seen = [look for look in looks if look.patch is not None and (code is None or code.settled(look.at_ms))]
     lit = sum(code.on(look.at_ms) for look in seen) if code is not None else 0
     if code is None or len(seen) < LEAST_LOOKS or not LEAST_EACH <= lit <= len(seen) - LEAST_EACH:
         return silent(NAME)

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 NOT_ENOUGH_EVIDENCE = "not_enough_evidence"
 NO_CHALLENGE_DONE = "challenge_not_done"
 NO_LIFE = "no_life_seen"
+NOT_ASKED = "not_asked"  # what a face has to be asked for could not be shown
+TOO_MANY_TRIES = "too_many_tries"
 # Suspicions, by the test that has them.
 ACCUSED = {
     "relief": "flat",
@@ -25,6 +27,14 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "en": "too little was seen to tell; look at the door and turn your head a little from side to side",
     },
     NO_CHALLENGE_DONE: {"zh": "要求的动作没有在时限内完成", "en": "what was asked for was not done in time"},
+    NOT_ASKED: {
+        "zh": "门口无法显示要求的动作或灯光，请用其他方式进门",
+        "en": "the door could not show what was to be done; use another way in",
+    },
+    TOO_MANY_TRIES: {
+        "zh": "多次没有按要求完成，请用其他方式进门",
+        "en": "it was tried too often without being done; use another way in",
+    },
     NO_LIFE: {"zh": "没有看到眨眼", "en": "no blink was seen"},
     "flat": {"zh": "看到的是平的或弯曲的画面，不是立体的脸", "en": "what was seen is flat or bent, not a solid face"},
     "challenge_wrong": {"zh": "做的动作与要求的不同", "en": "something else was done than was asked for"},

@@ -34,6 +34,7 @@ class PadSettings:
     blink_pixel_depth: float = 0.18
     blink_most_ms: int = 900
     # challenge.py
+    neutral_ms: int = 700  # before it begins, in which the head is as it is held
     turn_least: float = 0.15  # of the nose's way to the side, in eye distances: about 18 degrees
     nod_least: float = 0.15
     closer_least: float = 0.15

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 BLINK_MS = 260  # of a spontaneous blink, from the first movement of the lid to the last: 100-400 ms in people
 BLINKS_PER_S = 0.28  # 17 a minute, at rest
 ACTS = ("turn_left", "turn_right", "nod", "blink", "closer")  # left and right are the person's own
+ATTENDS_MS, STILL = 350, 0.15  # how fast somebody who is asked for something stops looking round, and what is left
 TURN, NOD, CLOSER_CM, SHUT_MS = np.deg2rad(24), np.deg2rad(14), 16.0, 450
 
 
@@ -96,22 +97,34 @@ def obeying(rng: np.random.Generator, times_ms: Sequence[int], acts: Sequence[Ac
     """Somebody who does what is asked, and otherwise keeps rather still."""
     poses = natural(rng, times_ms, turn=np.deg2rad(rng.uniform(-2, 2)))
     size = rng.uniform(0.85, 1.2)
+    return [doing(pose, at_ms, acts, size) for at_ms, pose in zip(times_ms, poses, strict=True)]
+
+
+def doing(pose: Pose, at_ms: int, acts: Sequence[Act], size: float) -> Pose:
+    """A pose at one moment of somebody who does `acts`; `size`: how far they go, 1 being usual."""
     for act in acts:
-        for i, (at_ms, pose) in enumerate(zip(times_ms, poses, strict=True)):
-            share = (at_ms - act.begins_ms) / act.takes_ms
-            if not 0 < share < 1:
-                continue
-            there = float(np.clip(2.2 * np.sin(np.pi * share), 0, 1)) * size
-            if act.what in ("turn_left", "turn_right"):
-                poses[i] = replace(pose, yaw=pose.yaw + TURN * there * (1 if act.what == "turn_left" else -1))
-            elif act.what == "nod":
-                poses[i] = replace(pose, pitch=pose.pitch + NOD * size * float(np.sin(2 * np.pi * share)))
-            elif act.what == "closer":
-                poses[i] = replace(pose, z=pose.z + CLOSER_CM * there)
-            elif act.what == "blink":
-                shut = np.clip(1.6 - abs(share - 0.5) * act.takes_ms * 2 / SHUT_MS, 0, 1)
-                poses[i] = replace(pose, closed=max(pose.closed, float(shut)))
-    return poses
+        share = (at_ms - act.begins_ms) / act.takes_ms
+        if not 0 < share < 1:
+            continue
+        there = float(np.clip(2.2 * np.sin(np.pi * share), 0, 1)) * size
+        if act.what in ("turn_left", "turn_right"):
+            pose = replace(pose, yaw=pose.yaw + TURN * there * (1 if act.what == "turn_left" else -1))
+        elif act.what == "nod":
+            pose = replace(pose, pitch=pose.pitch + NOD * size * float(np.sin(2 * np.pi * share)))
+        elif act.what == "closer":
+            pose = replace(pose, z=pose.z + CLOSER_CM * there)
+        elif act.what == "blink":
+            shut = np.clip(1.6 - abs(share - 0.5) * act.takes_ms * 2 / SHUT_MS, 0, 1)
+            pose = replace(pose, closed=max(pose.closed, float(shut)))
+    return pose
+
+
+def attending(pose: Pose, at_ms: int, acts: Sequence[Act]) -> Pose:
+    """Somebody who has been asked for something looks at the door, and round no more."""
+    if not acts:
+        return pose
+    stiller = float(np.clip(1 - (at_ms - acts[0].begins_ms + ATTENDS_MS) / ATTENDS_MS, STILL, 1))
+    return replace(pose, yaw=pose.yaw * stiller)
 
 
 def held(rng: np.random.Generator, times_ms: Sequence[int], tilt: float) -> list[Pose]:

@@ -5,7 +5,8 @@ Every frame comes with the landmarks as they are (no net has looked), and, where
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -48,6 +49,17 @@ class Stage:
     turn: float | None = None  # radians of the head's turning to and fro; None: by chance
     tilt: float | None = None  # radians by which a picture is turned to and fro; None: by chance
     source_acts: tuple[motion.Act, ...] = ()  # what the replayed person did
+    source_frames: int | None = None  # of the video, which is then played again; None: as long as the sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """What is so at the door at each frame, asked as it is drawn: the time since the first, the acts that somebody
+    there has begun or will do by then, and whether the door's light is on."""
+
+    now_ms: Callable[[], int]
+    acts: Callable[[int], Sequence[motion.Act]]
+    lamp: Callable[[], bool]
 
 
 class Head:
@@ -81,11 +93,30 @@ def play(kind: str, seed: int, stage: Stage, *, visit: int = 0) -> list[Frame]:
     """
     if kind not in (LIVE, *ATTACKS):
         raise ValueError(f"sequence kind {kind!r}: expected one of {', '.join((LIVE, *ATTACKS))}")
+    return list(_frames(kind, seed, stage, visit, None))
+
+
+def follow(kind: str, seed: int, stage: Stage, present: Present, *, visit: int = 0) -> Iterator[Frame]:
+    """As `play`, frame by frame as they are asked for: a living head does what `present` says, the replayed one does
+    what it did when it was filmed; the door's light falls on either."""
+    return _frames(kind, seed, stage, visit, present)
+
+
+def _moments(stage: Stage, present: Present | None) -> Iterator[tuple[int, int]]:
+    """Number of the planned frame, and when it is: as planned, or whenever it comes to be drawn."""
+    if present is None:
+        yield from enumerate(stage.times_ms)
+        return
+    while (now_ms := present.now_ms()) <= stage.times_ms[-1]:
+        yield bisect_right(stage.times_ms, now_ms) - 1, now_ms
+
+
+def _frames(kind: str, seed: int, stage: Stage, visit: int, present: Present | None) -> Iterator[Frame]:
     head = Head(np.random.default_rng([seed, 1]), textured=stage.pictures)
     rng = np.random.default_rng([seed, 2, (LIVE, *ATTACKS).index(kind), *([visit] if visit else [])])
     if kind == LIVE:
-        return _live(head, rng, stage)
-    return _attack(kind, head, rng, stage)
+        return _live(head, rng, stage, present)
+    return _attack(kind, head, rng, stage, present)
 
 
 def _poses(rng: np.random.Generator, stage: Stage, acts: Sequence[motion.Act]) -> list[motion.Pose]:
@@ -100,7 +131,9 @@ def _lights(rng: np.random.Generator) -> Lights:
     return Lights(rng.uniform(0.45, 0.65), rng.uniform(0.3, 0.55), (x, y, z))
 
 
-def _lamp(stage: Stage, number: int) -> float:
+def _lamp(stage: Stage, number: int, present: Present | None) -> float:
+    if present is not None:
+        return stage.lamp_strength if present.lamp() else 0.0
     return stage.lamp_strength if stage.lamp is not None and stage.lamp[number] else 0.0
 
 
@@ -110,20 +143,24 @@ def _mesh(points: NDArray[np.float64], camera: Camera) -> NDArray[np.float32]:
     return np.column_stack([seen[:, :2], (seen[:, 2] - seen[:, 2].mean()) * scale]).astype(np.float32)
 
 
-def _live(head: Head, rng: np.random.Generator, stage: Stage) -> list[Frame]:
+def _live(head: Head, rng: np.random.Generator, stage: Stage, present: Present | None) -> Iterator[Frame]:
     lights, sensor = _lights(rng), Sensor.by_chance(rng)
     behind = wall(rng, stage.camera.width, stage.camera.height)
-    frames = []
-    for number, pose in enumerate(_poses(rng, stage, stage.acts)):
+    poses = _poses(rng, stage, stage.acts)
+    size = rng.uniform(1.0, 1.25) if present is not None else 1.0
+    for number, at_ms in _moments(stage, present):
+        pose = poses[number]
+        if present is not None:
+            acts = present.acts(at_ms)
+            pose = motion.doing(motion.attending(pose, at_ms, acts), at_ms, acts, size)
         mesh, image = _mesh(head.at(pose), stage.camera), None
         if stage.pictures:
-            layer = head.layer(pose, stage.camera, replace(lights, lamp=_lamp(stage, number)))
+            layer = head.layer(pose, stage.camera, replace(lights, lamp=_lamp(stage, number, present)))
             image = take(np.where(layer.there[..., None], layer.colours, behind), sensor, rng)
-        frames.append(Frame(stage.times_ms[number], mesh, image))
-    return frames
+        yield Frame(at_ms, mesh, image)
 
 
-def _attack(kind: str, head: Head, rng: np.random.Generator, stage: Stage) -> list[Frame]:
+def _attack(kind: str, head: Head, rng: np.random.Generator, stage: Stage, present: Present | None) -> Iterator[Frame]:
     lights, sensor = _lights(rng), Sensor.by_chance(rng)
     behind = wall(rng, stage.camera.width, stage.camera.height)
     source, camera = _source(kind, head, rng, stage)
@@ -135,36 +172,39 @@ def _attack(kind: str, head: Head, rng: np.random.Generator, stage: Stage) -> li
     holes = eye_holes(source[0].mesh[:, :2], camera) if kind == "mask_eyes" else None
     wearer = Head(np.random.default_rng(rng.integers(2**31)), textured=stage.pictures) if holes is not None else None
     blinks = motion.natural(rng, stage.times_ms)
-    frames = []
-    for number, pose in enumerate(motion.held(rng, stage.times_ms, tilt)):
-        shown = source[number % len(source)]
-        flexed = sheet.at(stage.times_ms[number])
-        mesh = _mesh(motion.placed(flexed.lift(shown.mesh[:, :2], camera), pose), stage.camera)
-        wearing = replace(pose, z=pose.z - 9.0, closed=blinks[number].closed, gaze=blinks[number].gaze)
-        if wearer is not None:
-            through = _mesh(wearer.at(wearing), stage.camera)
-            mesh[list(LID_POINTS)] = _moved_to(through[list(LID_POINTS)], mesh[list(LID_POINTS)])
-        image = None
-        if stage.pictures and shown.image is not None:
-            at_lamp = replace(lights, lamp=_lamp(stage, number))
-            surface = flexed.surface(camera)
-            surface = Surface(motion.placed(surface.points, pose), surface.uv, surface.triangles)
-            texture = shown.image if screen is None else bezel_of(shown.image, screen)
-            bright = shading(surface.points, surface.triangles, at_lamp)
-            if screen is not None:
-                bright = lit_by_itself(bright, at_lamp, screen)
-            layer = paint(surface, texture, stage.camera, bright)
-            colours, there = layer.colours, layer.there
-            if screen is not None:
-                colours = screen.modulated(colours, stage.times_ms[number])
-            light = np.where(there[..., None], colours, behind)
-            if wearer is not None and holes is not None:
-                under = wearer.layer(wearing, stage.camera, at_lamp)
-                open_here = paint(surface, holes, stage.camera).colours[..., 0] > 127
-                light = np.where((there & open_here & under.there)[..., None], under.colours, light)
-            image = take(light.astype(np.float32), sensor, rng)
-        frames.append(Frame(stage.times_ms[number], mesh, image))
-    return frames
+    held = motion.held(rng, stage.times_ms, tilt)
+
+    def frames() -> Iterator[Frame]:
+        for number, at_ms in _moments(stage, present):
+            pose, shown = held[number], source[number % len(source)]
+            flexed = sheet.at(at_ms)
+            mesh = _mesh(motion.placed(flexed.lift(shown.mesh[:, :2], camera), pose), stage.camera)
+            wearing = replace(pose, z=pose.z - 9.0, closed=blinks[number].closed, gaze=blinks[number].gaze)
+            if wearer is not None:
+                through = _mesh(wearer.at(wearing), stage.camera)
+                mesh[list(LID_POINTS)] = _moved_to(through[list(LID_POINTS)], mesh[list(LID_POINTS)])
+            image = None
+            if stage.pictures and shown.image is not None:
+                at_lamp = replace(lights, lamp=_lamp(stage, number, present))
+                surface = flexed.surface(camera)
+                surface = Surface(motion.placed(surface.points, pose), surface.uv, surface.triangles)
+                texture = shown.image if screen is None else bezel_of(shown.image, screen)
+                bright = shading(surface.points, surface.triangles, at_lamp)
+                if screen is not None:
+                    bright = lit_by_itself(bright, at_lamp, screen)
+                layer = paint(surface, texture, stage.camera, bright)
+                colours, there = layer.colours, layer.there
+                if screen is not None:
+                    colours = screen.modulated(colours, at_ms)
+                light = np.where(there[..., None], colours, behind)
+                if wearer is not None and holes is not None:
+                    under = wearer.layer(wearing, stage.camera, at_lamp)
+                    open_here = paint(surface, holes, stage.camera).colours[..., 0] > 127
+                    light = np.where((there & open_here & under.there)[..., None], under.colours, light)
+                image = take(light.astype(np.float32), sensor, rng)
+            yield Frame(at_ms, mesh, image)
+
+    return frames()
 
 
 def _moved_to(points: NDArray[np.float32], where: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -178,7 +218,7 @@ def _source(kind: str, head: Head, rng: np.random.Generator, stage: Stage) -> tu
     clean = Sensor(0.5, 1.0, 1.0, 92)
     if kind == "screen_video":
         camera = VIDEO
-        poses = _poses(rng, stage, stage.source_acts)
+        poses = _poses(rng, stage, stage.source_acts)[: stage.source_frames]
         poses = [replace(pose, x=pose.x * 0.3, y=pose.y * 0.3) for pose in poses]
     else:
         camera = PHOTO
