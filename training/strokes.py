@@ -56,6 +56,8 @@ PATHS: dict[str, list[list[Step]]] = {
     "Y": [[(L - 1, TOP), (M, 46), (R + 1, TOP)], [(M, 46), (M, LOW)]],
     "Z": [[(L, TOP), (R, TOP), (L, LOW), (R, LOW)]],
 }  # fmt: skip
+# Some plates' and signs' typefaces have a three with a flat top.
+FLAT_THREE: list[list[Step]] = [[(L, TOP), (R - 1, TOP), (22, 38), ("o", M, 61, 17.5, 24, 270, 520)]]
 
 
 def _points(path: list[Step], rng: np.random.Generator, spread: float) -> np.ndarray:
@@ -72,8 +74,8 @@ def _points(path: list[Step], rng: np.random.Generator, spread: float) -> np.nda
 
 @cache
 def strokes(variant: int) -> Glyphs:
-    """One member of the family. Same variant, same shapes."""
-    pen = (8.0, 10.0, 9.0, 11.0, 10.0, 12.0)[variant % 6]
+    """One member of the family. Same variant, same shapes; every third has a flat three."""
+    pen = (8.0, 10.0, 12.0, 11.0, 10.0, 14.0, 9.0, 13.0)[variant % 8]
     rng = np.random.default_rng([variant, 36])
     stretch = 1 + rng.normal(0, 0.05, 2)
 
@@ -81,7 +83,7 @@ def strokes(variant: int) -> Glyphs:
     def glyph(character: str) -> Mask:
         own = np.random.default_rng([variant, ord(character)])
         mask = np.zeros(((90 + 2 * MARGIN) * SCALE, (45 + 2 * MARGIN) * SCALE), np.uint8)
-        for path in PATHS[character]:
+        for path in FLAT_THREE if character == "3" and variant % 3 == 2 else PATHS[character]:
             points = (_points(path, own, 0.8) - (M, 45)) * stretch + (M + MARGIN, 45 + MARGIN)
             cv2.polylines(
                 mask, [np.round(points * SCALE * 16).astype(np.int32)], False, 255, round(pen * SCALE), cv2.LINE_AA, 4

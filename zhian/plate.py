@@ -94,10 +94,10 @@ def _files(paths: list[Path]) -> Iterator[Path]:
     from gateway.vision import video
 
     for path in paths:
+        within = [path]
         if path.is_dir():
-            yield from sorted(p for p in path.iterdir() if p.suffix.lower() in ENDINGS | video.ENDINGS and p.is_file())
-        else:
-            yield path
+            within = sorted(p for p in path.iterdir() if p.suffix.lower() in ENDINGS | video.ENDINGS and p.is_file())
+        yield from within or [path]
 
 
 def _is_film(path: Path) -> bool:
@@ -136,6 +136,8 @@ def _find(plates: PlateReader, path: Path, *, cropped: bool) -> tuple[Picture, l
     from gateway.errors import VisionError
     from gateway.vision.picture import MAX_BYTES, decode
 
+    if path.is_dir():
+        raise VisionError(f"{path}: expected a folder with pictures in it, got one without; name the one they are in")
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)  # one more than allowed, so that decode can refuse it

@@ -20,6 +20,7 @@ CANDIDATE = 0.15  # centre probability at which a closer look is taken
 ACCEPTED = 0.30  # and at which a plate is reported
 CLOSER = 3.0  # width of a closer look, in plate widths
 MOST_LOOKS = 3  # closer looks per picture: bounds the invokes of a frame
+MORE_LOOKS = 5  # in a still picture
 MOST_REGIONS = 2  # parts of the picture that are looked at beside the whole
 WHOLE_IS_ENOUGH = 0.67  # where the whole picture is shrunk no further than this, its parts show nothing more
 REGION_WIDTH = 1.3  # of a look at a region, in widths of the region
@@ -56,13 +57,13 @@ def detect(net: Net, picture: Picture, looks: Looks = ONE_LOOK, *, thorough: boo
     """Plates in a picture, best first. At most 1 + MOST_REGIONS + MOST_LOOKS invokes.
 
     `thorough`, for still pictures: also looks at four overlapping quarters when the picture is large, since a far plate
-    vanishes when a large picture is shrunk to the net's input, and takes two more closer looks. Six more invokes.
+    vanishes when a large picture is shrunk to the net's input, and takes MORE_LOOKS more closer looks.
     """
     candidates = [Found(quad, 1.0) for quad in looks.known[:MOST_LOOKS]]
     for part in _parts(net, picture, looks, thorough=thorough):
         candidates += _look(net, picture, part, CANDIDATE)
     found = []
-    for candidate in distinct(candidates)[: MOST_LOOKS + (2 if thorough else 0)]:
+    for candidate in distinct(candidates, roughly=not thorough)[: MOST_LOOKS + (MORE_LOOKS if thorough else 0)]:
         if (near := _closer(net, picture, candidate)) is not None:
             found.append(near)
     return distinct(found)
@@ -165,11 +166,22 @@ def peaks(centre: NDArray[np.float32], corners: NDArray[np.float32], least: floa
     return found
 
 
-def distinct(found: Sequence[Found]) -> list[Found]:
-    """Best first, without those whose centre lies within another's plate."""
+def distinct(found: Sequence[Found], *, roughly: bool = False) -> list[Found]:
+    """Best first, without those whose centre lies within another's plate: its upright box.
+
+    roughly: within a square as wide as the plate instead, for looks from far away, whose corners are off. What is no
+    plate but looks like a wide one (a grille) would hide a plate below it so.
+    """
     kept: list[Found] = []
     for one in sorted(found, key=lambda f: -f.score):
-        centre = one.corners.mean(axis=0)
-        if all(np.abs(centre - other.corners.mean(axis=0)).max() > geometry.width(other.corners) / 2 for other in kept):
+        if not any(_within(one, other, roughly=roughly) for other in kept):
             kept.append(one)
     return kept
+
+
+def _within(one: Found, other: Found, *, roughly: bool) -> bool:
+    across, down = np.abs(one.corners.mean(axis=0) - other.corners.mean(axis=0)).tolist()
+    if roughly:
+        return max(across, down) <= geometry.width(other.corners) / 2
+    wide, high = np.ptp(other.corners, axis=0).tolist()
+    return across <= wide / 2 and down <= high / 2

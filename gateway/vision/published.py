@@ -46,7 +46,7 @@ def find(net: Net, picture: Picture) -> list[Found]:
     boxes = np.concatenate([centres - sizes / 2, sizes], 1) * side
     chosen = np.ravel(cv2.dnn.NMSBoxes(boxes.tolist(), sure.tolist(), ACCEPTED, OVERLAP))
     found = [Found(_in_order(corners[i] * side / scale), float(sure[i])) for i in chosen]
-    return distinct([one for one in found if geometry.is_plausible(one.corners)])
+    return distinct([one for one in found if geometry.is_plausible(one.corners) and _inside(one.corners, wide, high)])
 
 
 def columns(net: Net, cuts: Sequence[Picture]) -> list[NDArray[np.float32]]:
@@ -70,6 +70,12 @@ def _priors(side: int) -> NDArray[np.float32]:
         for row, column in product(range(cells), repeat=2):
             found += [[(column + 0.5) * step, (row + 0.5) * step, size, size] for size in sizes]
     return np.float32(found) / side
+
+
+def _inside(corners: geometry.Quad, wide: int, high: int) -> bool:
+    """Whether the plate's middle is in the picture: the net sees plates along the edge of what fills its square up."""
+    across, down = corners.mean(axis=0).tolist()
+    return 0 <= across < wide and 0 <= down < high
 
 
 def _in_order(points: NDArray[np.float32]) -> geometry.Quad:

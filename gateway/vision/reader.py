@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -101,34 +101,60 @@ class PlateReader:
         return [one for n, one in enumerate(found) if not any(_same_plate(one, better) for better in found[:n])]
 
     def read_cropped(self, picture: Picture) -> PlateFound:
-        """The whole picture is one plate, perhaps tilted: read as it is and, where corners are found, rectified."""
+        """The whole picture is one plate, perhaps tilted: read as it is and, where corners are found, also rectified;
+        all views count the same."""
         high, wide = picture.shape[:2]
         whole = np.float32([[0, 0], [wide, 0], [wide, high], [0, high]])
         _, net_high, net_wide, _ = self.reader_net.input_shape
         how = cv2.INTER_AREA if wide > net_wide else cv2.INTER_LINEAR
         shrunk = cv2.resize(picture, (net_wide, net_high), interpolation=how)
-        readings = [PlateFound(self.read_cut(shrunk, thorough=True, least=IS_A_PLATE), whole, None)]
         border = (high, high, wide // 2, wide // 2)
         padded = cv2.copyMakeBorder(picture, *border, cv2.BORDER_REPLICATE)
-        for one in detect(self.detector_net, padded)[:1]:
-            cut = geometry.rectify(padded, one.corners, (net_wide, net_high))
-            reading = self.read_cut(cut, thorough=True, least=IS_A_PLATE)
-            readings.append(PlateFound(reading, np.float32(one.corners - (wide // 2, high)), None))
-        return max(readings, key=lambda f: (f.reading.refused is None, f.reading.score))
+        also = [
+            view
+            for one in detect(self.detector_net, padded)[:1]
+            for view in views.seen(geometry.rectify(padded, one.corners, (net_wide, net_high)), views.SHIFTS)
+        ]
+        return PlateFound(self.read_cut(shrunk, thorough=True, also=also, least=IS_A_PLATE), whole, None)
 
     def read_cut(
-        self, cut: Picture, *, thorough: bool = False, in_two_rows: bool = False, least: float = UNREADABLE
+        self,
+        cut: Picture,
+        *,
+        thorough: bool = False,
+        in_two_rows: bool = False,
+        also: Sequence[Picture] = (),
+        least: float = UNREADABLE,
     ) -> Reading:
-        """One rectified plate of exactly the reader's input size; two rows side by side. least: as in `decide`."""
-        outputs = [self.reader_net.run(cut)]
-        odds = zip(self._kinds, outputs[0]["kind"], strict=True)
-        kinds = {kind: float(p) for kind, p in odds if (kind in grammar.TWO_ROWS) is in_two_rows}
-        evidence = self._second(cut, thorough=thorough)
-        if self._own_votes:
-            if thorough and looks_like_a_plate(self._alphabet, outputs[0]["columns"]):
-                outputs += [self.reader_net.run(view) for view in views.seen(cut, views.VIEWS[1:])]
-            evidence.append(of_own(self._alphabet, [(one["columns"], one["slots"]) for one in outputs]))
+        """One rectified plate of exactly the reader's input size; two rows side by side. Others as in `evidence` and
+        `decide`."""
+        evidence, kinds = self.evidence(cut, thorough=thorough, in_two_rows=in_two_rows, also=also)
         return decide(evidence, kinds, least=least)
+
+    def evidence(
+        self, cut: Picture, *, thorough: bool = False, in_two_rows: bool = False, also: Sequence[Picture] = ()
+    ) -> tuple[list[Evidence], dict[str, float]]:
+        """What each reader that votes saw in a cut, the published one first, and the probability of each kind.
+
+        thorough: seen from around, too, and in the cuts `also`, where the first view looks like a plate at all.
+        """
+        first = self.reader_net.run(cut)
+        odds = zip(self._kinds, first["kind"], strict=True)
+        kinds = {kind: float(p) for kind, p in odds if (kind in grammar.TWO_ROWS) is in_two_rows}
+        around = [*views.seen(cut, views.VIEWS[1:]), *also] if thorough else []
+        evidence = []
+        if self._others is not None:
+            net, alphabet = self._others.reader_net, self._others.alphabet
+            found = published.columns(net, [cut])
+            if around and looks_like_a_plate(alphabet, found[0]):
+                found += published.columns(net, around)
+            evidence.append(of_columns(alphabet, found))
+        if self._own_votes:
+            outputs = [first]
+            if around and looks_like_a_plate(self._alphabet, first["columns"]):
+                outputs += [self.reader_net.run(view) for view in around]
+            evidence.append(of_own(self._alphabet, [(one["columns"], one["slots"]) for one in outputs]))
+        return evidence, kinds
 
     def _cuts(self, picture: Picture, corners: Quad) -> Iterator[tuple[Picture, bool]]:
         """The plate at the reader's size, and whether it was taken for one of two rows; both where it may be either."""
@@ -139,17 +165,6 @@ class PlateReader:
         if shape < two_rows.SURELY_ONE and self._knows_two_rows:
             cut = geometry.rectify(picture, corners, (wide, 2 * high))
             yield two_rows.side_by_side(cut, (wide, high)), True
-
-    def _second(self, cut: Picture, *, thorough: bool) -> list[Evidence]:
-        """What the published reader says, where there is one. A still is seen from around, too, where the first view
-        looks like a plate at all."""
-        if self._others is None:
-            return []
-        net, alphabet = self._others.reader_net, self._others.alphabet
-        found = published.columns(net, [cut])
-        if thorough and looks_like_a_plate(alphabet, found[0]):
-            found += published.columns(net, views.seen(cut, views.VIEWS[1:]))
-        return [of_columns(alphabet, found)]
 
     def _detect(self, picture: Picture, looks: Looks, *, thorough: bool) -> list[Found]:
         """Ours first. In a moving picture the published one, which costs five times as much, is asked only where ours

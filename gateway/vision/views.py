@@ -22,6 +22,7 @@ VIEWS: tuple[View, ...] = (
     (1.06, 0.0, 0.0),
     (0.94, 0.0, 0.0),
 )
+SHIFTS = VIEWS[:5]  # of a second cut of the same plate
 
 
 def seen(cut: Picture, views: Sequence[View]) -> list[Picture]:

@@ -1,11 +1,13 @@
 """`zhian plate read` and `zhian models` as a person or a script calls them."""
 
 import json
+import struct
 import subprocess
 import sys
 
 import cv2
 import pytest
+from PIL import Image
 
 from gateway.vision import models
 from sim.render.plate import PlateKind, draw_plate
@@ -56,6 +58,52 @@ def test_bad_pictures_are_one_sentence_each_and_the_others_are_done(folder, tmp_
     for error, name in zip(errors, ("坏.jpg", "missing.jpg", "notes.txt"), strict=True):
         assert name in error
     assert "Traceback" not in done.stderr
+
+
+def made_of(frame, folder):
+    """Files of every sort, written to the folder: those refused with the end of their sentence, and those read."""
+    image = Image.fromarray(frame.image[..., ::-1])
+    other = Image.fromarray(frame.image[::-1, :, ::-1])
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    huge = bytearray(cv2.imencode(".png", frame.image)[1].tobytes())
+    struct.pack_into(">II", huge, 16, 10_000, 10_001)
+    whole = cv2.imencode(".png", frame.image)[1].tobytes()
+    (folder / "text.jpg").write_text("no picture")
+    (folder / "nothing.jpg").write_bytes(b"")
+    (folder / "half.png").write_bytes(whole[: len(whole) // 2])
+    (folder / "huge.png").write_bytes(huge)
+    image.save(folder / "moving.png", save_all=True, append_images=[other])
+    image.save(folder / "moving.gif", save_all=True, append_images=[other])
+    image.convert("L").save(folder / "grey.jpg")
+    image.convert("CMYK").save(folder / "cmyk.jpg")
+    image.rotate(90, expand=True).save(folder / "turned.jpg", exif=turned)
+    refused = {
+        "text.jpg": "got something else; convert it",
+        "nothing.jpg": "got an empty file; convert it",
+        "half.png": "is cut short after",
+        "huge.png": "10000 x 10001 pixels, expected at most 25 million; save it smaller",
+        "moving.png": "got an animated PNG; save one picture of it",
+        "moving.gif": "got a GIF; convert it",
+        "空的": "got one without; name the one they are in",
+    }
+    (folder / "空的").mkdir()
+    return refused, ("grey.jpg", "cmyk.jpg", "turned.jpg")
+
+
+def test_each_sort_of_bad_file_has_its_sentence_and_each_sort_of_good_one_is_read(folder, tmp_path):
+    """Not a picture, empty, cut short, 100 megapixels, animated; and grey, CMYK, EXIF-rotated; Chinese folder names."""
+    within = tmp_path / "小区 东门"
+    within.mkdir()
+    refused, read = made_of(folder[1], within)
+    done = zhian("plate", "read", *(within / name for name in (*refused, *read)))
+    said = [line for line in done.stderr.splitlines() if line.startswith("zhian: ")]
+    assert (done.returncode, len(said)) == (1, len(refused)), done.stderr
+    for line, (name, words) in zip(said, refused.items(), strict=True):
+        assert line.startswith(f"zhian: {within / name}: ")
+        assert line.endswith(words) or (words.endswith("after") and words in line)
+    lines = done.stdout.splitlines()
+    assert [line.partition(" (")[0] for line in lines] == [f"{within / name}: 京A12345" for name in read]
 
 
 def test_cropped_and_words(tmp_path):

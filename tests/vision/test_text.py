@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gateway.vision.grammar import DIGITS, LETTERS, PROVINCES, Refusal, refusal
-from gateway.vision.text import CERTAIN, Alphabet, ctc_log_likelihoods, of_columns, of_own
+from gateway.vision.text import ALONE, CERTAIN, IS_A_PLATE, Alphabet, Evidence, ctc_log_likelihoods, of_columns, of_own
 from gateway.vision.text import decide as decide_all
 
 CHARACTERS = PROVINCES + DIGITS + LETTERS
@@ -43,6 +43,30 @@ def test_a_clear_text_is_read_with_a_high_score(text, kinds, kind):
 def test_the_kind_follows_the_length():
     assert decide(ALPHABET, *heads("粤BD12345"), BLUE).kind == "green"
     assert decide(ALPHABET, *heads("京A12345"), GREEN).kind in ("blue", "yellow")
+
+
+def test_what_only_a_blue_plate_can_say_needs_more_to_win_on_a_green_one():
+    likely = {"京AD1234": 0.5, "京AD12334": 0.4}
+    seen = Evidence(tuple(likely), tuple, lambda texts: np.log([likely[text] for text in texts]))
+    assert decide_all([seen], {"blue": 0.5, "green": 0.5}).text == "京AD1234"
+    reading = decide_all([seen], {"blue": 0.01, "green": 0.99})
+    assert (reading.text, reading.kind) == ("京AD12334", "green")
+    assert reading.score == pytest.approx(0.4 * 0.99)
+
+
+def test_a_kind_that_is_not_offered_at_all_takes_nothing_away():
+    offered = decide(ALPHABET, *heads("京A12345"), {"blue": 0.2})
+    assert offered.score == pytest.approx(decide(ALPHABET, *heads("京A12345"), {"blue": 1.0}).score)
+
+
+@pytest.mark.parametrize(("sure", "expected"), [(0.9985, "京A12345"), (0.995, "京A12346")])
+def test_the_first_reader_decides_alone_only_where_it_is_nearly_certain(sure, expected):
+    first, blue = of_columns(ALPHABET, [heads("京A12345", sure)[0]]), {"blue": 1.0}
+    alone = decide_all([first], blue).score
+    assert alone > CERTAIN
+    assert (alone >= ALONE) is (expected == "京A12345")
+    second = of_own(ALPHABET, [heads("京A12346", 0.99999)])
+    assert decide_all([first, second], blue, least=IS_A_PLATE).text == expected
 
 
 def test_the_grammar_corrects_a_digit_in_the_place_of_the_letter():
