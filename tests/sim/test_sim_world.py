@@ -107,7 +107,7 @@ async def test_a_card_opens_the_door_of_a_real_node_and_power_cuts_are_survived(
             await eventually(lambda: door.open, "the door opens")
             assert w.snapshot()["doors"][0] | {"label": None} == {
                 "name": "lobby", "label": None, "lock": "released", "leaf": "open", "led": "green", "beeps": 1,
-                "node": "online",
+                "text": "", "node": "online",
             }  # fmt: skip
             await eventually(lambda: not door.open and not door.released, "the door closes and locks")
 
