@@ -2,8 +2,9 @@
 
     python -m training.train [--out FOLDER] [--only reader|detector] [--shards N] [--install]
 
-The shipped weights took 150 shards for the reader, in stages, and 10 for the detector (docs/models.md). The weights, the curves and
-the .tflite files go into FOLDER; the shipped ones stay as they are until `--install` puts the new ones in their place.
+The shipped weights took 150 shards for the reader, in stages, and 10 for the detector (docs/models.md). The weights,
+the curves and the .tflite files go into FOLDER; the shipped ones stay as they are until `--install` puts the new ones
+in their place.
 """
 
 from __future__ import annotations
