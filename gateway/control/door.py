@@ -65,7 +65,7 @@ class DoorControl:
         self._opened_ms = self._clock.monotonic_ms()
         self._needed_until_ms = 0  # of the last grant, or of the last request to exit
         self._contact_known = False
-        self._seen_face: tuple[Presented, int] | None = None  # and when (monotonic ms)
+        self._seen_face: tuple[Presented, bool, int] | None = None  # and when (monotonic ms)
         self._wanted: str | None = None
         self.face_wanted: Callable[[str | None], None] = _nobody_asks  # FaceControl sets it
         self._unpassed: list[Asked] = []  # let in, and the door was not opened yet
@@ -156,12 +156,14 @@ class DoorControl:
         await self._judge.fact(catalogue.ExitRequested(self.settings.name))
 
     async def _take(self, observation: CardRead | KeysEntered | TextScanned) -> None:
-        point, face = self._points[observation.device], self._recent_face()
-        if face is not None and isinstance(observation, KeysEntered) and self._completes_with_pin(face, point):
+        point, (face, claimed) = self._points[observation.device], self._recent_face()
+        by_itself = claimed and self._judge.face_opens_alone(self.settings.name)  # what it must not do
+        keys = isinstance(observation, KeysEntered)
+        if face is not None and keys and not by_itself and self._completes_with_pin(face, point):
             await point.show(face)
         await point.take(observation)
         if face is not None and point.wants(CredentialKind.FACE):
-            await self._face(face, claimed=False)
+            await self._face(face, claimed=claimed)
         self._say_wanted()
 
     def _say_wanted(self) -> None:
@@ -181,13 +183,14 @@ class DoorControl:
             await point.show(face)
             self._say_wanted()
         else:
-            self._seen_face = (face, self._clock.monotonic_ms())
+            self._seen_face = (face, claimed, self._clock.monotonic_ms())
 
-    def _recent_face(self) -> Presented | None:
-        if self._seen_face is None or self._clock.monotonic_ms() - self._seen_face[1] > FACE_KEPT_MS:
+    def _recent_face(self) -> tuple[Presented | None, bool]:
+        """The face that was seen a moment ago, and whether it opens nothing by itself."""
+        if self._seen_face is None or self._clock.monotonic_ms() - self._seen_face[2] > FACE_KEPT_MS:
             self._seen_face = None
-            return None
-        return self._seen_face[0]
+            return None, False
+        return self._seen_face[:2]
 
     def _completes_with_pin(self, face: Presented, point: AccessPoint) -> bool:
         described = self._judge.policy.portals.get(self.settings.name)

@@ -27,7 +27,7 @@ TEXTS = {
     "closer": "Closer / kao jin",
 }
 LOOK = "Look here / kan"  # before the first step
-LOOK_ROUND = "Turn your head"  # where only the light is shown: without a turn nobody is believed
+LOOK_ROUND = "Turn / zhuan tou"  # where only the light is shown: without a turn nobody is believed
 OTHER_WAY = "Card / shua ka"
 OTHER_WAY_S = 4
 NOTHING = " "
@@ -83,6 +83,7 @@ class Showing:
         self._ask: FaceAsk | None = None
         self._moments: deque[Moment] = deque()
         self._begun_ms = 0
+        self._interrupted = ""  # the id of what the door's own answer ended
         self.loop = JobLoop(f"face-asks-{place.portal}", clock, self._deadline_ms, self._due)
 
     @property
@@ -106,6 +107,7 @@ class Showing:
         """The door answers somebody at this reader: its light is the door's from now on."""
         if self._ask is not None:
             ask, self._ask = self._ask, None
+            self._interrupted = ask.id
             self._moments.clear()
             self._answer(ask.id, False)
             self.loop.submit_latest("clear", lambda: self._clear(light=False))
@@ -161,7 +163,8 @@ class Showing:
             slots, self._ask = self._ask.slots, None
             self._moments.clear()
             await self._clear(light=bool(slots))
-        if not told.done and not told.gone and self._ask is None and self.place.display:
+        done = told.done or told.gone or told.id == self._interrupted  # the door has told them already
+        if not done and self._ask is None and self.place.display:
             await self._send(ShowText(OTHER_WAY, OTHER_WAY_S))
 
     async def _clear(self, *, light: bool) -> None:

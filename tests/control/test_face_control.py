@@ -187,6 +187,15 @@ async def test_face_and_pin(at_door, settle):
     assert isinstance(before.decisions()[-1], AccessDenied)
 
 
+async def test_a_face_that_was_not_asked_opens_nothing_by_the_way_of_a_wrong_pin(at_door, settle):
+    """Where a face alone would do: remembered, it must not be shown by itself when keys are pressed."""
+    before = at_door({FACE, PIN}, {FACE}, {CARD})
+    before.see(claimed=True)
+    before.door.observe(KeysEntered("lobby-reader", "9999#"))
+    await settle()
+    assert not [d for d in before.decisions() if isinstance(d, AccessGranted)]
+
+
 async def test_a_face_seen_too_long_ago_completes_nothing(at_door, settle):
     before = at_door({FACE, CARD}, {CARD, PIN})
     before.see()

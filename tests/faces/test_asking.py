@@ -118,6 +118,18 @@ def test_tries_that_were_shown_and_not_done_are_limited() -> None:
     assert tries.may("lin", span_ms - 1)
 
 
+@pytest.mark.parametrize(("after_ms", "counts"), [(LEAD_MS - 1, False), (LEAD_MS, True)])
+def test_a_card_before_the_first_step_costs_no_try(after_ms, counts) -> None:
+    """Somebody who is looked at while taking out a card; whoever has seen a step has had a try."""
+    one = asking()
+    for n in range(HOLDER_LIMITS[0][0]):
+        ask = one.begin("lin", n * 10_000, claimed=False)
+        one.answered(ask.id, n * 10_000, shown=True)
+        one.answered(ask.id, n * 10_000 + after_ms, shown=False)
+        one.end(done=False)
+    assert (one.begin("lin", 40_000, claimed=False) is None) is counts
+
+
 def test_the_tries_of_a_day_are_limited_too() -> None:
     tries, now_ms = Tries(), 0
     for _ in range(HOLDER_LIMITS[1][0]):
@@ -174,6 +186,8 @@ def test_whatever_happens_nothing_is_used_twice_and_tries_stay_within_their_limi
             if what == "shown" and before is None:
                 shown = (one.holder, now_ms)
                 drawn.add(one.challenge().begins_ms)
+            if what == "not shown" and before is not None and now_ms < before + LEAD_MS:
+                shown = None  # given back: nothing but "look here" was seen
         else:
             over, done = one.end(done=what == "done", gone=what == "gone")
             assert (over is None) <= (done == ())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from gateway.vision.faces.quality import Problem, Quality
 from gateway.vision.faces.reader import Seen
 from gateway.vision.faces.report import FaceAsk, FaceAskOver, FaceAttack, FaceSeen
 from gateway.vision.faces.threshold import Row, Thresholds
-from gateway.vision.faces.watch import Enrolled, FaceWatch
+from gateway.vision.faces.watch import UNFOLLOWED_MS, Enrolled, FaceWatch
 from training.face_evidence import upper
 
 SHA, EVERY_MS, LASTS_MS = "0" * 64, 200, 7000
@@ -233,9 +234,20 @@ def test_turned_heads_and_faces_that_are_less_like_themselves_spoil_nothing(door
 def test_a_face_that_is_never_seen_straight_meanwhile_is_not_believed(door):
     one = door()
     one.show(one.until_asked())
-    one.frames(LASTS_MS + 1000, yaw_deg=30.0)
-    (told,) = one.of(FaceSeen)
-    assert (told.bona_fide, told.pad_reasons, one.judged) == (False, ("not_enough_evidence",), [])
+    one.frames(UNFOLLOWED_MS + 2 * EVERY_MS, yaw_deg=30.0)
+    assert (one.of(FaceSeen), one.judged) == ([], [])
+    assert [over.done for over in one.of(FaceAskOver)] == [False]
+
+
+@pytest.mark.parametrize("changes", [{"problems": (Problem.MOUTH_COVERED,)}, {"yaw_deg": 30.0}])
+def test_nobody_else_does_the_steps_after_the_holder_has_looked(door, changes):
+    """With a scarf before the mouth a face is not compared: the holder's picture first, then somebody else."""
+    one = door()
+    one.show(one.until_asked())
+    one.frames(1000)  # as often as frames have to agree, while "look here" is shown
+    one.frames(LASTS_MS, probe=NOBODY, **changes)
+    assert (one.of(FaceSeen), one.judged) == ([], [])
+    assert [over.done for over in one.of(FaceAskOver)] == [False]
 
 
 def test_after_too_many_tries_nothing_is_asked_any_more(door):
@@ -243,8 +255,10 @@ def test_after_too_many_tries_nothing_is_asked_any_more(door):
     for n in range(CAMERA_LIMITS[0][0]):
         one.asking.tries.shown(f"somebody-{n}", one.now_ms)
     one.frames(3000)
-    (told,) = one.told
+    (told,) = one.of(FaceSeen)
     assert (told.bona_fide, told.pad_reasons) == (False, ("too_many_tries",))
+    assert [(over.done, over.gone) for over in one.of(FaceAskOver)] == [(False, False)]  # "Card / shua ka" is shown
+    assert one.of(FaceAsk) == []
 
 
 def test_whoever_walks_past_is_asked_for_nothing(door):
@@ -289,3 +303,34 @@ def test_a_gallery_that_ends_ends_it(door):
     one.frames(1000)
     assert len(one.of(FaceAskOver)) == 1
     assert one.of(FaceSeen) == []
+
+
+@dataclass
+class Sending:
+    """A camera that sends the same picture again and again."""
+
+    content: bytes
+    name: str = "lobby"
+
+    async def next_frame(self) -> RawFrame:
+        await asyncio.sleep(0)
+        return RawFrame("f.jpg", self.content, 20_000)
+
+
+@pytest.mark.parametrize(("ends", "content"), [(True, JPEG), (False, b"no picture")])
+async def test_whoever_stood_there_is_forgotten_when_nobody_is_looked_for_or_nothing_can_be_read(door, ends, content):
+    """A camera that goes on sending must not keep what was seen last in memory."""
+    one = door(alone=False)
+    one.frames(400)
+    kept = list(one.watch._encounters._looks)
+    assert kept
+    if ends:
+        one.enrolled.take(report.GalleryLine(2, []))
+    one.now_ms += GONE_AFTER_MS + 1
+    one.watch._camera = Sending(content)
+    reading = asyncio.create_task(one.watch.read())
+    async with asyncio.timeout(5):
+        while one.watch._encounters._looks:
+            await asyncio.sleep(0)  # the inferring thread is at it
+    reading.cancel()
+    assert all(not look.mesh.any() and not look.patch.any() for look in kept)

@@ -271,6 +271,36 @@ def test_an_erasure_that_the_disk_refused_counts_at_once_and_is_finished_by_the_
     assert [e.consent.holder for e in store.enrolments()] == ["zhang-min"]
 
 
+def test_a_key_that_lost_its_name_before_the_disk_refused_is_overwritten_by_the_job(store, tmp_path, monkeypatch):
+    store.enrol(consent(), [embedding(1)], MODEL, NOW)
+
+    def refuse(going):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(store._keys, "_overwrite", refuse)
+    with pytest.raises(StoreError, match="cannot be destroyed"):
+        store.withdraw("li-wei", NOW)
+    monkeypatch.undo()
+    assert [p.suffix for p in (tmp_path / "face-keys").iterdir()] == [".going"]
+    assert [r.cause for r in store.expire(NOW)] == ["interrupted"]
+    assert list((tmp_path / "face-keys").iterdir()) == []
+
+
+def test_a_replaced_enrolment_whose_key_was_half_destroyed_gets_its_receipt(store, tmp_path):
+    """The rows are gone with the new enrolment; the power goes after the old key has lost its name."""
+    store.enrol(consent(), [embedding(1)], MODEL, NOW)
+    earlier = store._of("li-wei")
+    with store._db:
+        store._delete(earlier)
+    key = tmp_path / "face-keys" / f"{earlier}.key"
+    key.rename(key.with_suffix(".going"))
+    store.close()
+    again = FaceStore(tmp_path, NOW + 5)
+    assert [(r.enrolment, r.cause, r.key_destroyed) for r in again.receipts] == [(earlier, "incomplete", True)]
+    assert list((tmp_path / "face-keys").iterdir()) == []
+    again.close()
+
+
 def test_a_store_of_the_release_before_is_read(tmp_path):
     old = FaceStore(tmp_path, NOW)
     old.enrol(consent(), [embedding(1)], MODEL, NOW)

@@ -72,14 +72,21 @@ class EnrolmentKeys:
             self._sync()
             self._overwrite(going)
         except FileNotFoundError:
-            return
+            self._finish(going)
         except OSError as e:
             raise self._undestroyed(e) from e
 
-    def finish(self) -> None:
-        """Overwrite what a power cut left half destroyed. Raises StoreError."""
+    def finish(self) -> set[str]:
+        """Overwrite what a power cut left half destroyed; says which enrolments' keys. Raises StoreError."""
+        found = list(self._folder.glob("*.going"))
+        for going in found:
+            self._finish(going)
+        return {going.stem for going in found}
+
+    def _finish(self, going: Path) -> None:
+        """Overwrite a key that has lost its name already, if there is one: the disk refused, or the power went."""
         try:
-            for going in self._folder.glob("*.going"):
+            if going.exists():
                 self._overwrite(going)
         except OSError as e:
             raise self._undestroyed(e) from e

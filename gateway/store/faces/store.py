@@ -191,7 +191,7 @@ class FaceStore:
 
     def _finish(self, now_ms: int) -> None:
         """Erase what the ledger says is erased (a store from a backup), and end what a power cut left half done."""
-        self._keys.finish()
+        unnamed = self._keys.finish()
         stored = {str(row[0]) for row in self._db.execute("SELECT enrolment FROM enrolment")}
         for enrolment in stored:
             if enrolment in self._ledger:
@@ -201,7 +201,8 @@ class FaceStore:
                     self._remove(enrolment)
             elif not self._keys.exists(enrolment):  # rows come after their key: only an erasure leaves them without
                 self._erase(enrolment, "interrupted", now_ms)
-        for enrolment in self._keys.all() - stored:  # never used, replaced, or put back by a backup
+        # Never used, replaced, or put back by a backup.
+        for enrolment in (self._keys.all() | unnamed) - stored:
             self._keys.destroy(enrolment)
             if enrolment not in self._ledger:
                 self._ledger.add(enrolment, now_ms, "incomplete", 0, key_destroyed=True)

@@ -62,7 +62,7 @@ class Tries:
         self._all.append(now_ms)
 
     def done(self, holder: str, at_ms: int) -> None:
-        """What was shown at that moment was done."""
+        """What was shown at that moment was done, or ended before anything of it could be seen."""
         for times in (self._of.get(holder), self._all):
             if times is not None and at_ms in times:
                 times.remove(at_ms)
@@ -140,6 +140,8 @@ class Asking:
             return
         if not shown:
             now.refused = True
+            if now.begins_ms is not None and at_ms < now.begins_ms + now.ask.lead_ms:
+                self.tries.done(now.holder, now.begins_ms)  # "look here" was all that could be seen: a card was shown
         elif now.begins_ms is None:
             now.begins_ms = at_ms
             self.tries.shown(now.holder, at_ms)

@@ -31,6 +31,9 @@ MAX_CLAIM_MS = 60_000
 BETWEEN_PEOPLE = frozenset({Problem.TWO_FACES})  # problems that may mean a change of person
 JUDGED_WITHIN_MS = 5000  # whoever has waited longer for a judgement may have gone
 FOLLOWED_SHARE = 0.6  # of the similarity needed: below it, a good frame of a face that is being asked is another's
+# How long a face that is being asked may be turned aside, covered or blurred, and so not be compared: a step and a bit.
+# Else the holder could look, and somebody else do what is asked for.
+UNFOLLOWED_MS = 2500
 ASKED_TURN_DEG = 20.0  # a face turned aside further, as it is asked to, is looked at and not compared
 Told = FaceSeen | FaceAttack | FaceAsk | FaceAskOver
 log = get("faces")
@@ -164,6 +167,7 @@ class FaceWatch:
         """`asking`: what a face is asked for here; nothing where it is left out."""
         nothing = Wanted(frozenset(), frozenset())
         self._asking = asking or Asking(camera.name, nothing, os.urandom)
+        self._followed_ms = 0  # when whoever is being asked was last seen to be the holder
         self._waiting: list[Told] = []  # told beside what a frame returns
         self._camera, self._reader, self._enrolled, self._judge = camera, reader, enrolled, judge
         self._send, self._inference = send, inference
@@ -185,7 +189,7 @@ class FaceWatch:
                 continue
             if not self._enrolled.asks(self._camera.name):
                 frame.forget()
-                if self._asking.holder is not None:
+                if self._asking.holder is not None or not self._clean:
                     await loop.run_in_executor(self._inference, self.nobody_there)
                     self._tell_waiting()
                 continue
@@ -195,6 +199,8 @@ class FaceWatch:
                 self.bad += 1
                 if self.bad & (self.bad - 1) == 0:  # 1st, 2nd, 4th, 8th ...: never a flood
                     log.warning("picture skipped", camera=self._camera.name, why=str(e), skipped=self.bad)
+                await loop.run_in_executor(self._inference, self._nothing_seen, self._enrolled.now_ms())
+                self._tell_waiting()
                 continue
             self._tell_waiting()
             if told is not None:
@@ -248,9 +254,7 @@ class FaceWatch:
     def _take(self, picture: Picture, seen_ms: int) -> Told | None:
         seen = self._reader.nearest(picture)
         if seen is None:
-            self._encounters.nobody(seen_ms)
-            self._stop_asking_if_broken()
-            self._forget()
+            self._nothing_seen(seen_ms)
             return None
         self._clean = False
         try:
@@ -271,6 +275,12 @@ class FaceWatch:
         finally:
             for left in (seen.aligned, seen.face.mesh, seen.face.points):
                 left.fill(0)
+
+    def _nothing_seen(self, seen_ms: int) -> None:
+        """No face in a frame, or no frame that could be read."""
+        self._encounters.nobody(seen_ms)
+        self._stop_asking_if_broken()
+        self._forget()
 
     def _compare(self, picture: Picture, seen: Seen, seen_ms: int) -> Told | None:
         if seen.quality.problems:
@@ -293,8 +303,10 @@ class FaceWatch:
             return None
         ask = self._asking.begin(candidate.holder, seen_ms, claimed=claimed)
         if ask is None:
+            self._waiting.append(FaceAskOver(self._camera.name, os.urandom(8).hex(), done=False, gone=False))
             return self._final(Verdict(False, (TOO_MANY_TRIES,), {}), seen_ms, claimed=claimed)
         self._encounters.ask()
+        self._followed_ms = seen_ms
         log.info("something is asked for", camera=self._camera.name, steps=len(ask.steps), slots=len(ask.slots))
         return ask
 
@@ -303,6 +315,10 @@ class FaceWatch:
         claimed = self._asking.claimed
         if self._asking.refused(seen_ms):
             return self._final(Verdict(False, (NOT_ASKED,), {}), seen_ms, claimed=claimed)
+        if seen_ms - self._followed_ms > UNFOLLOWED_MS:
+            self._encounters.broken()
+            self._stop_asking("nobody could say whose face it was")
+            return None
         if self._asking.due(seen_ms):
             looks = self._encounters.asked_looks()
             verdict = Verdict(False, (NOT_ENOUGH_EVIDENCE,), {})
@@ -322,6 +338,8 @@ class FaceWatch:
         probe.fill(0)
         if not self._encounters.followed(candidate, same=same, shown=self._asking.begins_ms is not None):
             self._stop_asking("another face")
+        else:
+            self._followed_ms = seen_ms
         return None
 
     def _final(self, verdict: Verdict, seen_ms: int, *, claimed: bool) -> Told | None:
