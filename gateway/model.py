@@ -140,7 +140,7 @@ class FaceAsk:
 
     @property
     def lasts_ms(self) -> int:
-        """From the first step to the end of the last."""
+        """From the moment it can be seen to the end of the last step or slot."""
         return self.lead_ms + max(len(self.steps) * self.step_ms, len(self.slots) * self.slot_ms)
 
 

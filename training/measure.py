@@ -26,6 +26,7 @@ from gateway.vision.reader import PlateReader, load_default
 from sim.render.plate import PlateKind, draw_plate
 from sim.render.scene import approach
 from training import fonts
+from training.face_evidence import wilson
 from training.plate_samples import KINDS, random_look, random_text
 from training.plate_samples import sample as plate_sample
 
@@ -36,10 +37,8 @@ def interval(right: int, of: int) -> str:
     """n/N = % with Wilson's 95 % interval."""
     if not of:
         return "0/0"
-    p, z = right / of, 1.96
-    middle = (p + z * z / (2 * of)) / (1 + z * z / of)
-    half = z / (1 + z * z / of) * math.sqrt(p * (1 - p) / of + z * z / (4 * of * of))
-    return f"{right}/{of} = {100 * p:.1f} % ({100 * (middle - half):.1f}-{100 * (middle + half):.1f})"
+    low, high = wilson(right, of)
+    return f"{right}/{of} = {100 * right / of:.1f} % ({100 * low:.1f}-{100 * high:.1f})"
 
 
 def labelled(folder: Path) -> list[tuple[Path, str, str]]:
