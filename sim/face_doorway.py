@@ -30,7 +30,7 @@ KINDS = {
 # Radians. Who holds up a photo turns it to and fro, as a head would; one held still is neither believed nor accused.
 PHOTO_TILT = 0.3
 # What somebody who reads this word on the display does.
-WORDS = {"look": "look", "left": "turn_left", "right": "turn_right", "nod": "nod", "blink": "blink", "closer": "closer"}
+WORDS = {"look": "look", "left": "turn_left", "right": "turn_right", "nod": "nod", "blink": "blink"}
 READS_MS, TAKES_MS = (350, 650), (950, 1200)  # from a new text to the beginning of the movement; how long that takes
 FILM_S = 6  # of a video, which is played again and again
 VIDEO_EVERY_MS = 2000  # whoever filmed the holder had them do something as often, in an order of their own

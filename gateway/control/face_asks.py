@@ -24,7 +24,6 @@ TEXTS = {
     "turn_right": "Right / you >>>",
     "nod": "Nod / dian tou",
     "blink": "Blink / zha yan",
-    "closer": "Closer / kao jin",
 }
 LOOK = "Look here / kan"  # before the first step
 LOOK_ROUND = "Turn / zhuan tou"  # where only the light is shown: without a turn nobody is believed

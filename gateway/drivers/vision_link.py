@@ -77,7 +77,7 @@ class Asks(Struct, frozen=True, tag_field="kind", tag="ask"):
 
     camera: Name
     ask: AskId
-    steps: Annotated[tuple[Literal["turn_left", "turn_right", "nod", "blink", "closer"], ...], Meta(max_length=5)]
+    steps: Annotated[tuple[Literal["turn_left", "turn_right", "nod", "blink"], ...], Meta(max_length=5)]
     step_ms: Annotated[int, Meta(ge=500, le=10_000)]
     slots: Annotated[tuple[bool, ...], Meta(max_length=64)]
     slot_ms: Annotated[int, Meta(ge=100, le=2_000)]

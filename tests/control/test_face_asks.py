@@ -204,7 +204,7 @@ async def test_another_ask_takes_its_place(at_door) -> None:
     one = at_door()
     await one.begins()
     await one.passes(600)
-    second = replace(CHALLENGE, id="cd" * 8, steps=("closer",))
+    second = replace(CHALLENGE, id="cd" * 8, steps=("nod",))
     await one.begins(second)
     assert one.answers[-2:] == [("lobby-camera", ASK.id, False), ("lobby-camera", second.id, True)]
-    assert one.site.commands[-1] == ShowText(TEXTS["closer"], 3, 1)
+    assert one.site.commands[-1] == ShowText(TEXTS["nod"], 3, 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -37,6 +37,42 @@ def test_each_step_is_recognised_and_no_other_one(step: Step) -> None:
     for asked in Step:
         cue = challenges.examine(looks, Challenge((asked,), BEGINS_MS, STEP_MS), RULES)
         assert (cue.finding is Finding.GENUINE) == (asked is step), (asked, cue.evidence)
+
+
+MOVEMENTS = [*list(Step), "closer"]
+
+
+@pytest.mark.parametrize("done", [set(c) for n in (1, 2, 3) for c in combinations(MOVEMENTS, n)], ids=str)
+def test_whatever_a_clip_shows_at_once_passes_for_one_step_at_most(done: set[str]) -> None:
+    acts = tuple(Act(str(what), BEGINS_MS + 400, 1100) for what in sorted(done))
+    times = tuple(range(0, BEGINS_MS + STEP_MS, 150))
+    looks = [as_look(frame) for frame in play("live", 3, Stage(times_ms=times, acts=acts, pictures=False))]
+    passed = [
+        step
+        for step in Step
+        if challenges.examine(looks, Challenge((step,), BEGINS_MS, STEP_MS), RULES).finding is Finding.GENUINE
+    ]
+    assert len(passed) <= 1, passed
+
+
+@pytest.mark.parametrize(
+    ("shut", "blinked"),
+    [
+        ("..xx....", True),
+        ("xx..xx..", True),  # the end of a blink nobody asked for, then the one that was asked for
+        ("..xx...x", True),
+        ("xx......", False),
+        ("......xx", False),
+        ("xxx..xxx", False),
+        ("xxxxxxxx", False),
+        ("........", False),
+    ],
+)
+def test_a_blink_is_open_shut_open_whatever_the_eyes_do_before_and_after(shut: str, blinked: bool) -> None:
+    eyes = np.array([eye == "x" for eye in shut])
+    level = np.zeros(len(eyes))
+    movement = challenges.Movement(level, level, eyes)
+    assert challenges.strengths(movement, np.ones(len(eyes), bool), RULES)[Step.BLINK] == float(blinked)
 
 
 def test_the_order_counts() -> None:
@@ -85,9 +121,9 @@ def test_a_video_of_another_challenge_is_an_attack() -> None:
 
 def test_every_challenge_is_drawn_as_often_as_any_other_and_has_a_turn() -> None:
     rng = np.random.default_rng(0)
-    drawn = Counter(draw(rng.bytes(16), begins_ms=0).steps for _ in range(6800))
+    drawn = Counter(draw(rng.bytes(16), begins_ms=0).steps for _ in range(3400))
     assert set(drawn) == set(challenges.choices(3))
-    assert max(drawn.values()) < 1.5 * 6800 / len(drawn)
+    assert max(drawn.values()) < 1.5 * 3400 / len(drawn)
     for steps in drawn:
         assert set(steps) & {Step.TURN_LEFT, Step.TURN_RIGHT}
         assert all(a is not b for a, b in pairwise(steps))

@@ -1,7 +1,10 @@
-"""Something to do that nobody could have recorded: turns, a nod, a blink, a step closer, in an order drawn at the door.
+"""Something to do that nobody could have recorded: turns, a nod, a blink, in an order drawn at the door.
 
 The portal shows one step at a time; each has its window. A step counts when its movement is seen in its window, has
 not begun before anybody could have read it, and no other movement that could have been asked for is seen there.
+
+Coming closer was a step once. It shows the nose from below, as a nod does, so that a clip of both passed for either,
+and heads that had come closer showed too little else (docs/pad.md).
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.vision.pad.expression import shut
-from gateway.vision.pad.look import Cue, Finding, Look, Points, cue, eye_distances_px, levelled, silent
+from gateway.vision.pad.look import Cue, Finding, Look, Points, cue, levelled, silent
 from gateway.vision.pad.settings import PadSettings
 
 NAME = "challenge"
@@ -34,7 +37,6 @@ class Step(StrEnum):
     TURN_RIGHT = "turn_right"
     NOD = "nod"
     BLINK = "blink"
-    CLOSER = "closer"
 
 
 TURNS = (Step.TURN_LEFT, Step.TURN_RIGHT)
@@ -43,7 +45,6 @@ WORDS = {
     Step.TURN_RIGHT: {"zh": "请向右转头", "en": "Turn your head to your right"},
     Step.NOD: {"zh": "请点一下头", "en": "Nod once"},
     Step.BLINK: {"zh": "请眨一下眼睛", "en": "Blink once"},
-    Step.CLOSER: {"zh": "请靠近一点", "en": "Come a little closer"},
 }
 
 
@@ -87,11 +88,10 @@ def draw(randomness: bytes, *, begins_ms: int, steps: int = 3, step_ms: int = 20
 @dataclass(frozen=True, slots=True)
 class Movement:
     """Of each look (F,), against how the head was before the challenge began: the nose's way to the person's left and
-    up or down, in eye distances; how much larger the face got (logarithm); whether the eyes are shut."""
+    up or down, in eye distances; whether the eyes are shut."""
 
     aside: Points
     down: Points
-    closer: Points
     shut: NDArray[np.bool_]
 
 
@@ -103,28 +103,28 @@ def movement(looks: Sequence[Look], begins_ms: int, settings: PadSettings) -> Mo
     mouth = spots[:, list(MOUTH)].mean(1)
     aside = nose[:, 0] / wide
     down = nose[:, 1] / np.maximum(mouth[:, 1], 1e-6)
-    # A head that turns shows its eyes closer together; its height stays.
-    size = np.log(np.maximum(eye_distances_px(looks) * np.hypot(mouth[:, 1], wide) / wide, 1e-6))
     times = np.array([look.at_ms for look in looks])
     before = (times < begins_ms + settings.reaction_ms) & (times >= begins_ms - settings.neutral_ms)
     if not before.any():
         before[0] = True
-    about = [values - np.median(values[before]) for values in (aside, down, size)]
-    return Movement(about[0], about[1], about[2], shut(looks, settings))
+    about = [values - np.median(values[before]) for values in (aside, down)]
+    return Movement(about[0], about[1], shut(looks, settings))
 
 
 def strengths(seen: Movement, inside: NDArray[np.bool_], settings: PadSettings) -> dict[Step, float]:
     """How strongly each step was done in a window, 1 being enough."""
-    first = np.flatnonzero(inside)[0]
-    eyes = seen.shut[inside]
-    blinked = bool(eyes.any()) and not bool(seen.shut[first]) and not bool(eyes[-1])
     return {
         Step.TURN_LEFT: float(seen.aside[inside].max()) / settings.turn_least,
         Step.TURN_RIGHT: float(-seen.aside[inside].min()) / settings.turn_least,
         Step.NOD: float(np.ptp(seen.down[inside])) / settings.nod_least,
-        Step.CLOSER: float(seen.closer[inside].max()) / settings.closer_least,
-        Step.BLINK: float(blinked),
+        Step.BLINK: float(_blinked(seen.shut[inside])),
     }
+
+
+def _blinked(eyes: NDArray[np.bool_]) -> bool:
+    """Whether eyes that were open were shut and opened again, whatever they did before and after."""
+    open_at = np.flatnonzero(~eyes)
+    return bool(open_at.size) and bool(eyes[open_at[0] : open_at[-1]].any())
 
 
 def examine(looks: Sequence[Look], challenge: Challenge | None, settings: PadSettings) -> Cue:
@@ -152,14 +152,10 @@ def examine(looks: Sequence[Look], challenge: Challenge | None, settings: PadSet
 
 
 def _others(step: Step) -> list[Step]:
-    """Movements that nobody makes while doing `step`: blinks happen, and coming closer shows the nose from below."""
-    unlike = {Step.TURN_LEFT, Step.TURN_RIGHT, Step.NOD, Step.CLOSER} - {step}
+    """Movements that nobody makes while doing `step`: blinks happen."""
+    unlike = {*TURNS, Step.NOD} - {step}
     if step in TURNS:
-        unlike -= {Step.NOD, Step.CLOSER}  # a turn moves the nose along an arc, and narrows what size is read from
-    if step is Step.CLOSER:
-        unlike -= {Step.NOD}
-    if step is Step.NOD:
-        unlike -= {Step.CLOSER}
+        unlike -= {Step.NOD}  # a turn moves the nose along an arc
     return sorted(unlike)
 
 
@@ -171,6 +167,4 @@ def _begun(seen: Movement, early: NDArray[np.bool_], step: Step, settings: PadSe
         return float(seen.aside[early].max()) >= settings.turn_least
     if step is Step.TURN_RIGHT:
         return float(-seen.aside[early].min()) >= settings.turn_least
-    if step is Step.CLOSER:
-        return float(seen.closer[early].max()) >= settings.closer_least
     return False

@@ -91,9 +91,3 @@ def levelled(looks: Sequence[Look]) -> Points:
     moved = spots - middle[:, None]
     x, y = moved[..., 0], moved[..., 1]
     return np.asarray(np.stack([x * cos + y * sin, y * cos - x * sin], -1) / np.median(length))
-
-
-def eye_distances_px(looks: Sequence[Look]) -> Points:
-    """(F,): between the eyes' outer corners."""
-    spots = np.stack([look.mesh[[LEFT_CORNER, RIGHT_CORNER], :2] for look in looks]).astype(np.float64)
-    return np.asarray(np.linalg.norm(spots[:, 1] - spots[:, 0], axis=1))

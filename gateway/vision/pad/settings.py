@@ -36,9 +36,8 @@ class PadSettings:
     # challenge.py
     neutral_ms: int = 700  # before it begins, in which the head is as it is held
     turn_least: float = 0.15  # of the nose's way to the side, in eye distances: about 18 degrees
-    nod_least: float = 0.15
-    closer_least: float = 0.15
-    wrong_share: float = 1.0  # of those, what makes an act that was not asked for
+    nod_least: float = 0.12
+    wrong_share: float = 1.25  # of those, what makes an act that was not asked for
     reaction_ms: int = 200
     # replay.py
     flicker_depth: float = 0.025
