@@ -6,6 +6,7 @@ Plates of two rows arrive at the reader with their rows side by side, as gateway
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -35,7 +36,8 @@ _SHARES = {
 KIND_SHARES = tuple(_SHARES[kind] for kind in KINDS)
 TWO_ROWS = (PlateKind.YELLOW_TWO_ROW, PlateKind.TRAILER)
 NOTHING_SHARE = 0.04  # pictures without a plate: the reader must say that there is nothing
-HARD_PROVINCES = "豫赣新琼陕藏蒙桂沪青"  # of many fine strokes, or easily another: a quarter more of these
+HARD_PROVINCES = "豫豫赣赣新琼陕藏蒙桂沪青"  # of many fine strokes, or easily another: a quarter more of these
+RECOMPOSED = 0.6  # share of the plates whose characters have parts in other proportions
 _PROVINCE_IS_GIVEN = (PlateKind.EMBASSY, PlateKind.CROSS_BORDER)
 ALPHANUMERIC = DIGITS + LETTERS
 _ENDS = {PlateKind.POLICE: "警", PlateKind.LEARNER: "学", PlateKind.TRAILER: "挂"}
@@ -95,6 +97,52 @@ def warped(glyphs: Glyphs, rng: np.random.Generator) -> Glyphs:
     return glyph
 
 
+def recomposed(glyphs: Glyphs, other: Glyphs, rng: np.random.Generator) -> Glyphs:
+    """The same characters with their parts in other proportions, some provinces half from `other`.
+
+    In this, more than in the stroke, typefaces differ. Only training draws it: plates to measure with have none of it.
+    """
+    salt = int(rng.integers(1 << 30))
+
+    def glyph(character: str) -> Mask:
+        own = np.random.default_rng([salt, ord(character), 1])
+        mask = glyphs(character)
+        if not character.isascii() and own.random() < 0.6:
+            second = other(character) if own.random() < 0.5 else mask
+            mask = _halves(mask, second, own) if own.random() < 0.6 else _halves(mask.T, second.T, own).T
+        x, y = np.meshgrid(_stretched(mask.shape[1], own), _stretched(mask.shape[0], own))
+        return cv2.remap(np.ascontiguousarray(mask), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+    return glyph
+
+
+def _halves(first: Mask, second: Mask, rng: np.random.Generator) -> Mask:
+    """The left of one and the right of the other, each cut where it has least ink, in a share of its own."""
+    high, wide = first.shape
+    at = _gap(first, 0.28, 0.68)
+    then = _gap(second, at / wide - 0.07, at / wide + 0.07)  # the same gap, not the next
+    share = float(np.clip((at / wide + then / second.shape[1]) / 2 + rng.normal(0, 0.04), 0.25, 0.75))
+    middle = round(share * wide)
+    left = cv2.resize(np.ascontiguousarray(first[:, :at]), (middle, high), interpolation=cv2.INTER_AREA)
+    right = cv2.resize(np.ascontiguousarray(second[:, then:]), (wide - middle, high), interpolation=cv2.INTER_AREA)
+    return np.hstack([left, right])
+
+
+def _gap(mask: Mask, low: float, high: float) -> int:
+    """The column of least ink between two shares of the width."""
+    ink = cv2.blur(mask.mean(axis=0, keepdims=True).astype(np.float32), (5, 1))[0]
+    start = round(low * len(ink))
+    return start + int(ink[start : round(high * len(ink)) + 1].argmin())
+
+
+def _stretched(length: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """0..length-1, monotone, with some parts wider and others narrower; the ends stay."""
+    share = np.linspace(0, 1, length, dtype=np.float32)
+    for waves in (1, 2, 3):
+        share = share + np.float32(rng.normal(0, 0.05 / waves**1.5)) * np.sin(np.pi * waves * share)
+    return np.maximum.accumulate(np.clip(share, 0, 1)) * np.float32(length - 1)
+
+
 def random_look(kind: PlateKind, fonts: tuple[Choice, Choice], rng: np.random.Generator) -> Look:
     """Fonts and colours within what plates look like after years outdoors."""
     hanzi, latin = (c.sources[rng.choice(len(c.sources), p=c.shares)] for c in fonts)
@@ -134,10 +182,14 @@ def sample(
     text = random_text(kind, rng)
     if kind not in _PROVINCE_IS_GIVEN and rng.random() < 0.25:
         text = HARD_PROVINCES[rng.integers(len(HARD_PROVINCES))] + text[1:]
-    plate = draw_plate(text, kind, px_per_mm=0.5, look=random_look(kind, fonts, rng), rng=rng)
+    look = random_look(kind, fonts, rng)
+    if rng.random() < RECOMPOSED:
+        hanzi = fonts[0].sources[rng.choice(len(fonts[0].sources), p=fonts[0].shares)]
+        look = replace(look, glyphs=recomposed(look.glyphs, hanzi, rng))
+    seen_px = int(np.exp(rng.uniform(np.log(46 if hard > 0.7 else 80), np.log(260))))  # width in the camera's picture
+    plate = draw_plate(text, kind, px_per_mm=0.5 if seen_px < 200 else 0.65, look=look, rng=rng)
     if rng.random() < 0.15 * hard:
         dirt(plate, rng)
-    seen_px = int(np.exp(rng.uniform(np.log(46 if hard > 0.7 else 80), np.log(190))))  # width in the camera's picture
     seen = view(plate, rng, hard, seen_px)
     return degrade(seen, rng, hard, seen_px, two_rows=kind in TWO_ROWS), text, which
 

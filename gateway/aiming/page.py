@@ -97,9 +97,11 @@ def create(views: dict[str, Looking], zone: ZoneInfo) -> FastAPI:
 
     @app.get("/picture.jpg", include_in_schema=False)
     async def picture(request: Request, camera: Annotated[str, NAME] = "", n: int = 0) -> Response:  # noqa: ARG001
-        look = views[camera].last if camera in views else None
-        if look is None:
+        if camera not in views:
             return pages.refuse(request, 404, "not-found")
+        look = views[camera].last
+        if look is None:  # no error: nothing was seen yet, or the camera has just gone
+            return Response(status_code=204)
         return Response(look.jpeg, media_type="image/jpeg", headers={"cache-control": "no-store"})
 
     return app
