@@ -221,6 +221,47 @@ async def test_who_is_no_holder_any_more_is_erased(rig):
     assert [r.cause for r in await rig.desk.retain()] == ["holder-removed"]
 
 
+async def test_with_an_uncertain_clock_consent_does_not_end_and_receipts_still_have_a_time(rig):
+    await rig.enrol(until_ms=NOW_MS + DAY)
+    await rig.enrol("wang", references=(embedding(0, 1),))
+    rig.desk._store._keys.destroy(rig.desk._store._of("wang"))
+    rig.policy.clock.certain, rig.policy.clock.days_later = False, 2
+    (receipt,) = await rig.desk.retain()
+    assert (receipt.cause, receipt.at_ms) == ("interrupted", NOW_MS + 2 * DAY)
+
+
+async def test_a_damaged_key_keeps_nobody_elses_withdrawal_from_the_door(rig):
+    """The gallery goes out without whoever was erased, and without the one whose key is damaged."""
+    await rig.enrol()
+    await rig.enrol("wang", references=(embedding(0, 1),))
+    damaged = rig.folder / "face-keys" / f"{rig.desk._store._of('wang')}.key"
+    damaged.write_bytes(b"short")
+    assert [g.holder for g in (await rig.desk.gallery(MODEL)).references] == ["lin"]
+    await rig.desk.withdraw("lin", "chen")
+    assert rig.told == [1, 2, 0]
+    assert faces_in(rig) == ["wang"]
+    assert [r.cause for r in rig.desk.receipts] == ["withdrawn"]
+
+
+async def test_a_store_that_cannot_be_read_keeps_no_erased_face_at_the_door(rig, monkeypatch):
+    """Nobody counts until it can be read again; then the job hands the others on."""
+    await rig.enrol()
+    await rig.enrol("wang", references=(embedding(0, 1),))
+
+    def damaged(*_):
+        raise StoreError("the store of faces cannot be used")
+
+    monkeypatch.setattr(rig.desk._store, "references", damaged)
+    await rig.desk.withdraw("lin", "chen")
+    assert rig.told == [1, 2, 0]
+    await rig.desk.retain()
+    assert rig.told == [1, 2, 0, 0]
+    monkeypatch.undo()
+    await rig.desk.retain()
+    await rig.desk.retain()
+    assert rig.told == [1, 2, 0, 0, 1]
+
+
 async def test_a_changed_ledger_turns_faces_off_and_says_why(rig):
     await rig.enrol()
     await rig.desk.withdraw("lin", "chen")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 from array import array
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import mul
@@ -30,6 +30,8 @@ RETENTION = "face-retention"  # the operator that the policy's history shows for
 # Cosine above which two references count as one person: none of 282 777 comparisons of two people of LFW reached it; at
 # 0.5 two in ten thousand did, which a site of some hundred holders would meet (docs/faces.md).
 SAME_PERSON = 0.6
+TOLD_KEY = "faces-told"  # among the journal's kept values: number and digest of the newest erasure whose event it has
+TOLD_AT_ONCE = 100  # events of erasures in one commit: a site that loses all its holders must not stop the journal
 COMPARED_AT_ONCE = 20  # references between two turns of the event loop: far below a millisecond, so no door waits
 log = get("faces")
 
@@ -77,12 +79,12 @@ class FaceDesk:
         self._one_at_a_time = asyncio.Lock()
         self._store: FaceStore | None = None
         self._version = 0
+        self._unread = False  # a gallery was handed on as empty, since it could not be read
         self.broken = ""
         self._folder = folder
-        self._told = 0  # receipts whose event was recorded
+        self._asked_by: dict[int, str] = {}  # number of an erasure not told yet -> token of who asked for it
         try:
-            self._store = FaceStore(folder, clock.now_ms())
-            self._told = self._store.found_told
+            self._store = FaceStore(folder, clock.now_ms(), told_in(recorder.kept))
         except StoreError as e:
             self.broken = str(e)
             log.error("faces are off", why=str(e))
@@ -142,6 +144,7 @@ class FaceDesk:
                     consent.holder,
                 )
             await self._refuse_duplicate(store, consent.holder, references, model_sha256, now_ms)
+            erased = len(store.receipts)
             made = await asyncio.to_thread(store.enrol, consent, references, model_sha256, now_ms)
             try:
                 await self._policy.admit_face(consent.holder, consent.portals, until, operator)
@@ -156,7 +159,8 @@ class FaceDesk:
                 consent.until_ms,
             )
             await self._recorder.record([NewEntry(told)], late_ok=True)
-            await self._tell(told.operator)  # of the one that was replaced
+            self._asked_by |= {r.number: told.operator for r in store.receipts[erased:]}  # the one that was replaced
+            await self._tell()
         log.info("a face was enrolled", references=made.references)
         await self.gallery_changed()
         return made
@@ -166,11 +170,12 @@ class FaceDesk:
         try:
             async with self._one_at_a_time:
                 receipt = await asyncio.to_thread(self._opened().withdraw, holder, self._clock.now_ms())
+                self._asked_by[receipt.number] = self._token("operator", operator)
         finally:  # also where the list could not be written: the key is gone by then, and the face counts no more
             self._version += 1
             await self.gallery_changed()  # takes the lock to read: not within it
         async with self._one_at_a_time:
-            await self._tell(self._token("operator", operator))
+            await self._tell()
         try:
             await self._policy.dismiss_face(holder, operator)
         except StoreError as e:  # the face is erased; an entry without one opens nothing
@@ -188,11 +193,17 @@ class FaceDesk:
         return self._store.receipts if self._store is not None else ()
 
     async def gallery(self, model_sha256: str) -> Gallery:
-        """The references of this model whose consent holds now; none where faces are off or the key is gone."""
+        """The references of this model whose consent holds now; none where faces are off, or cannot be read: whoever
+        was erased must leave the door, and each door has another way in. The retention job hands on what can be read
+        again."""
         async with self._one_at_a_time:
             if self._store is None:
                 return Gallery(self._version, ())
-            references = await asyncio.to_thread(self._references, model_sha256)
+            try:
+                references = await asyncio.to_thread(self._references, model_sha256)
+            except StoreError as e:
+                log.error("no face counts until they can be read again", error=str(e), after_s=RETENTION_EVERY_S)
+                references, self._unread = (), True
             return Gallery(self._version, references)
 
     async def run(self) -> None:
@@ -207,20 +218,26 @@ class FaceDesk:
     async def retain(self) -> list[Receipt]:
         """Erase the expired, and those who are holders no more; with an uncertain clock only the latter.
 
-        Also ends what a crash left: events of erasures that were finished at the start, and faces that only the policy
-        still names.
+        Also ends what a crash or a full disk left: events of erasures, and faces that only the policy still names.
         """
         async with self._one_at_a_time:
             if self._store is None:
                 return []
             holders = frozenset(self._policy.policy.holders)
-            now_ms = self._clock.now_ms() if self._clock.certain else 0
-            done = await asyncio.to_thread(self._store.expire, now_ms, holders)
-            if done:
-                self._version += 1
-            await self._tell(None)
-        if done:
+            now_ms, certain = self._clock.now_ms(), self._clock.certain
+            failed: StoreError | None = None
+            try:
+                done = await asyncio.to_thread(self._store.expire, now_ms, holders, certain=certain)
+            except StoreError as e:  # those that were erased nevertheless count no more, and are told
+                done, failed = [], e
+            changed = bool(done or failed or self._unread)
+            self._unread = False
+            self._version += changed
+            await self._tell()
+        if changed:
             await self.gallery_changed()
+        if failed is not None:
+            raise failed
         await self._dismiss_erased()
         return done
 
@@ -241,12 +258,22 @@ class FaceDesk:
     def _references(self, model_sha256: str) -> tuple[Reference, ...]:
         return tuple(self._opened().references(model_sha256, self._clock.now_ms()))
 
-    async def _tell(self, operator: str | None) -> None:
-        """One event for each erasure that has none yet."""
-        for receipt in self.receipts[self._told :]:
-            told = FaceErased(receipt.cause, receipt.references, operator)
-            await self._recorder.record([NewEntry(told)], late_ok=True)
-            self._told += 1
+    async def _tell(self) -> None:
+        """One event for each erasure that has none yet, in one transaction with the note of it, so that a power cut
+        leaves both or neither. What the journal refuses waits for the retention job; an erasure does not fail by it."""
+        store = self._opened()
+        told = store.told(told_in(self._recorder.kept))  # a commit that was given up, stalled, may have ended well
+        while waiting := store.receipts[told : told + TOLD_AT_ONCE]:
+            events = [NewEntry(FaceErased(r.cause, r.references, self._asked_by.get(r.number))) for r in waiting]
+            newest = waiting[-1]
+            try:
+                await self._recorder.record(events, keep={TOLD_KEY: f"{newest.number} {newest.digest}"})
+                told = newest.number
+                await asyncio.to_thread(store.note_told, told)
+            except StoreError as e:
+                log.error("events of erased faces will be tried again", error=str(e), after_s=RETENTION_EVERY_S)
+                break
+        self._asked_by = {number: who for number, who in self._asked_by.items() if number > told}
 
     async def _refuse_duplicate(
         self, store: FaceStore, holder: str, references: Sequence[bytes], model_sha256: str, now_ms: int
@@ -268,6 +295,12 @@ class FaceDesk:
                     "face-alike",
                     one.holder,
                 )
+
+
+def told_in(kept: Mapping[str, str]) -> tuple[int, str] | None:
+    """Number and digest of the newest erasure whose event the journal has; None where it knows of none."""
+    number, _, digest = kept.get(TOLD_KEY, "").partition(" ")
+    return (int(number), digest) if number.isdecimal() else None
 
 
 async def _nobody() -> None:

@@ -2,7 +2,8 @@
 
 Order of an erasure: the key is destroyed, the ledger says so, the rows go. A power cut between two of these is finished
 at the next open. `secure_delete` overwrites the rows' pages, and the WAL is truncated after an erasure. The store keeps
-the newest line of the ledger that it saw, so that a ledger which lost its end is noticed.
+the newest line of the ledger that it saw, so that a ledger which lost its end is noticed, and how many of its lines
+have their event in the journal.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import secrets
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -19,11 +21,13 @@ from gateway.store.faces import consent as rules
 from gateway.store.faces.consent import Consent
 from gateway.store.faces.keys import EnrolmentKeys
 from gateway.store.faces.ledger import Cause, ErasureLedger, Receipt
+from runtime.log import get
 
 LEAST_REFERENCES, MOST_REFERENCES = 1, 8
 MOST_REFERENCE_BYTES = 8192  # 2048 float32, far above any embedding we know
 MOST_HOLDERS = 10_000  # of one site; beyond it another design is needed
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+log = get("faces")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +50,31 @@ class Reference:
     embedding: bytes  # little-endian float32
 
 
+@contextmanager
+def _sentences() -> Iterator[None]:
+    """What SQLite and the disk say becomes a StoreError. Also a decorator."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as e:
+        raise StoreError(f"the store of faces cannot be used ({e}); check the disk") from e
+
+
 class FaceStore:
     """Core's, and nobody else's. Blocking; not for use from two threads at once."""
 
-    def __init__(self, folder: Path, now_ms: int) -> None:
-        """`folder`: holds faces.sqlite, faces-erased.jsonl and face-keys/. Raises StoreError."""
+    def __init__(self, folder: Path, now_ms: int, in_journal: tuple[int, str] | None = None) -> None:
+        """`folder`: holds faces.sqlite, faces-erased.jsonl and face-keys/. `in_journal`: number and digest of the
+        newest erasure whose event the journal says it has, None where it says nothing. Raises StoreError."""
         self._ledger = ErasureLedger(folder / "faces-erased.jsonl")
         self._keys = EnrolmentKeys(folder / "face-keys")
-        self.found_told = len(self._ledger.receipts)  # of these receipts; what is erased while opening comes after
         self._db = _open(folder / "faces.sqlite")
         try:
-            self._ledger.check_head(*self._db.execute("SELECT number, digest FROM newest_erasure").fetchone())
-            self._finish(now_ms)
+            with _sentences():
+                row = self._db.execute("SELECT number, digest, told FROM newest_erasure").fetchone()
+                self._ledger.check_head(*row[:2])
+                self._told: int | None = row[2]
+                self.note_told(self.told(in_journal))  # before anything is erased here
+                self._finish(now_ms)
         except BaseException:
             self._db.close()
             raise
@@ -70,11 +87,33 @@ class FaceStore:
         """Every erasure, oldest first."""
         return tuple(self._ledger.receipts)
 
+    def told(self, in_journal: tuple[int, str] | None) -> int:
+        """The first so many erasures have their event. `in_journal`: as at opening.
+
+        The journal is right where it speaks of this list, since its number is written in the events' own transaction;
+        the store follows, and is right where the journal was lost or put back. Where neither knows (a folder of the
+        release before) it is all of them: the center is not told of years at once.
+        """
+        known = [self._told] if self._told is not None else []
+        if in_journal is not None and self._ledger.has(*in_journal):
+            known.append(in_journal[0])
+        return max(known, default=len(self._ledger.receipts))
+
+    @_sentences()
+    def note_told(self, number: int) -> None:
+        """The first `number` erasures have their event: durable when this returns. Raises StoreError; then it is known
+        until the end of this process."""
+        self._told = number
+        with _transaction(self._db):  # with the end of the list, so that a list which lacks one of them is noticed
+            self._db.execute("UPDATE newest_erasure SET number = ?, digest = ?, told = ?", (*self._ledger.head, number))
+
     @property
+    @_sentences()
     def count(self) -> int:
         """Holders whose face is stored."""
         return int(self._db.execute("SELECT count(*) FROM enrolment").fetchone()[0])
 
+    @_sentences()
     def enrol(self, consent: Consent, references: Sequence[bytes], model_sha256: str, now_ms: int) -> Enrolment:
         """Store a holder's references under a new key; an earlier enrolment of the same holder is erased.
 
@@ -97,10 +136,9 @@ class FaceStore:
         self._keys.make(enrolment)
         bound = _bound_to(enrolment, consent.holder, model_sha256)
         sealed = [self._keys.seal(enrolment, r, bound) for r in references]
-        replaced = 0
         with _transaction(self._db):
             if earlier is not None:
-                replaced = self._delete(earlier)
+                self._db.execute("INSERT INTO ending VALUES (?, ?)", (earlier, self._delete(earlier)))
             self._db.execute(
                 "INSERT INTO enrolment VALUES (?, ?, ?, ?, ?, ?)",
                 (enrolment, consent.holder, rules.encode(consent), model_sha256, now_ms, consent.until_ms),
@@ -108,12 +146,14 @@ class FaceStore:
             self._db.executemany(
                 "INSERT INTO reference (enrolment, sealed) VALUES (?, ?)", [(enrolment, s) for s in sealed]
             )
-        if earlier is not None:
-            self._keys.destroy(earlier)
-            self._ledger.add(earlier, now_ms, "replaced", replaced, key_destroyed=True)
-            self._note_newest()
+        try:
+            self._end_replaced(now_ms)
+        except (StoreError, sqlite3.Error, OSError) as e:
+            # The new one is stored; `expire` or the next open ends the old one.
+            log.error("the key of a replaced enrolment will be destroyed later", error=str(e))
         return Enrolment(enrolment, consent, model_sha256, now_ms, len(references))
 
+    @_sentences()
     def enrolments(self) -> list[Enrolment]:
         """Who is enrolled, by holder."""
         rows = self._db.execute(
@@ -123,19 +163,27 @@ class FaceStore:
         return [Enrolment(e, rules.decode(c), m, made, n) for e, c, m, made, n in rows]
 
     def references(self, model_sha256: str, now_ms: int) -> Iterator[Reference]:
-        """The gallery: references made by this model, of consents that hold now. In the clear: never write them."""
-        rows = self._db.execute(
-            "SELECT e.enrolment, e.consent, r.sealed FROM enrolment e JOIN reference r USING (enrolment)"
-            " WHERE e.model_sha256 = ? AND e.until_ms > ? ORDER BY e.holder, r.id",
-            (model_sha256, now_ms),
-        ).fetchall()
+        """The gallery: references made by this model, of consents that hold now, without those that do not open with
+        their key. In the clear: never write them."""
+        with _sentences():
+            rows = self._db.execute(
+                "SELECT e.enrolment, e.consent, r.sealed FROM enrolment e JOIN reference r USING (enrolment)"
+                " WHERE e.model_sha256 = ? AND e.until_ms > ? ORDER BY e.holder, r.id",
+                (model_sha256, now_ms),
+            ).fetchall()
         for enrolment, packed, sealed in rows:
-            if not self._keys.exists(enrolment):
-                continue  # being erased; the ledger's line or the rows' end is still to come
             consent = rules.decode(packed)
-            plain = self._keys.open(enrolment, sealed, _bound_to(enrolment, consent.holder, model_sha256))
+            try:
+                if not self._keys.exists(enrolment):
+                    continue  # being erased; the ledger's line or the rows' end is still to come
+                plain = self._keys.open(enrolment, sealed, _bound_to(enrolment, consent.holder, model_sha256))
+            except (StoreError, OSError) as e:
+                # This one opens nothing; the others, and whoever was erased, must reach the door.
+                log.error("a stored face counts nowhere", enrolment=enrolment, why=str(e))
+                continue
             yield Reference(consent.holder, consent.portals, plain)
 
+    @_sentences()
     def withdraw(self, holder: str, now_ms: int, cause: Cause = "withdrawn") -> Receipt:
         """Erase everything of a holder's face. Raises OperationRefusedError where nothing is stored of them."""
         enrolment = self._of(holder)
@@ -143,18 +191,33 @@ class FaceStore:
             raise OperationRefusedError(f"no face of {holder!r} is stored; there is nothing to erase")
         return self._erase(enrolment, cause, now_ms)
 
-    def expire(self, now_ms: int, holders: frozenset[str] | None = None) -> list[Receipt]:
-        """Erase what consent no longer covers and, where `holders` is given, who is no holder any more; and end
-        erasures that failed after the key was destroyed."""
+    @_sentences()
+    def expire(self, now_ms: int, holders: frozenset[str] | None = None, *, certain: bool = True) -> list[Receipt]:
+        """Erase what consent no longer covers (where `now_ms` is `certain`) and, where `holders` is given, who is no
+        holder any more; and end erasures that failed half-way. Raises StoreError where one failed, after all others."""
+        done: list[Receipt] = []
+        failed: StoreError | None = None
+        try:
+            done = self._end_replaced(now_ms)
+        except StoreError as e:
+            failed = e
         rows = self._db.execute("SELECT enrolment, holder, until_ms FROM enrolment").fetchall()
-        done = []
         for enrolment, holder, until_ms in rows:
+            cause: Cause | None = None
             if not self._keys.exists(enrolment):
-                done.append(self._erase(enrolment, "interrupted", now_ms))
-            elif until_ms <= now_ms:
-                done.append(self._erase(enrolment, "expired", now_ms))
+                cause = "interrupted"
+            elif certain and until_ms <= now_ms:
+                cause = "expired"
             elif holders is not None and holder not in holders:
-                done.append(self._erase(enrolment, "holder-removed", now_ms))
+                cause = "holder-removed"
+            if cause is None:
+                continue
+            try:
+                done.append(self._erase(enrolment, cause, now_ms))
+            except StoreError as e:
+                failed = e
+        if failed is not None:
+            raise failed
         return done
 
     def _of(self, holder: str) -> str | None:
@@ -165,9 +228,24 @@ class FaceStore:
         had_key = self._keys.exists(enrolment)
         self._keys.destroy(enrolment)
         (references,) = self._db.execute("SELECT count(*) FROM reference WHERE enrolment = ?", (enrolment,)).fetchone()
-        receipt = self._ledger.add(enrolment, now_ms, cause, references, key_destroyed=had_key)
+        receipt = None if had_key else self._ledger.find(enrolment)  # there, where only the rows' end was refused
+        if receipt is None:
+            receipt = self._ledger.add(enrolment, now_ms, cause, references, key_destroyed=had_key)
         self._remove(enrolment)
         return receipt
+
+    def _end_replaced(self, now_ms: int) -> list[Receipt]:
+        """Destroy the keys of enrolments whose rows went with their replacement; each gets its receipt."""
+        done = []
+        for enrolment, removed in self._db.execute("SELECT enrolment, removed FROM ending").fetchall():
+            self._keys.destroy(enrolment)
+            receipt = self._ledger.find(enrolment)  # there, where only the row's end was refused
+            done.append(receipt or self._ledger.add(enrolment, now_ms, "replaced", removed, key_destroyed=True))
+            with _transaction(self._db):
+                self._db.execute("DELETE FROM ending WHERE enrolment = ?", (enrolment,))
+        if done:
+            self._note_newest()
+        return done
 
     def _remove(self, enrolment: str) -> None:
         with _transaction(self._db):
@@ -192,6 +270,7 @@ class FaceStore:
     def _finish(self, now_ms: int) -> None:
         """Erase what the ledger says is erased (a store from a backup), and end what a power cut left half done."""
         unnamed = self._keys.finish()
+        self._end_replaced(now_ms)
         stored = {str(row[0]) for row in self._db.execute("SELECT enrolment FROM enrolment")}
         for enrolment in stored:
             if enrolment in self._ledger:
@@ -201,7 +280,7 @@ class FaceStore:
                     self._remove(enrolment)
             elif not self._keys.exists(enrolment):  # rows come after their key: only an erasure leaves them without
                 self._erase(enrolment, "interrupted", now_ms)
-        # Never used, replaced, or put back by a backup.
+        # Never used, or put back by a backup.
         for enrolment in (self._keys.all() | unnamed) - stored:
             self._keys.destroy(enrolment)
             if enrolment not in self._ledger:
