@@ -30,6 +30,7 @@ LOOK_ROUND = "Turn / zhuan tou"  # where only the light is shown: without a turn
 OTHER_WAY = "Card / shua ka"
 OTHER_WAY_S = 4
 NOTHING = " "
+LONGEST_MS = 30_000  # of what is shown to somebody who wants to go in; vision asks for seven seconds
 LATE_MS = 300  # a step shown later than this is not what the vision process judges
 log = get("face-asks")
 
@@ -52,8 +53,8 @@ class Moment:
 
 
 def plan(ask: FaceAsk, *, display: bool) -> tuple[Moment, ...]:
-    """When what is sent to the reader, in order; nothing where it cannot be shown there. Pure."""
-    if (ask.steps and not display) or not (ask.steps or ask.slots):
+    """When what is sent to the reader, in order; nothing where it cannot be shown there, or takes too long. Pure."""
+    if (ask.steps and not display) or not (ask.steps or ask.slots) or ask.lasts_ms > LONGEST_MS:
         return ()
     over_s = -(-ask.lasts_ms // 1000)
     if ask.steps:
@@ -80,6 +81,7 @@ class Showing:
         self.place = place
         self._actuator, self._clock, self._answer = actuator, clock, answer
         self._ask: FaceAsk | None = None
+        self._beginning = ""  # the id of what is on its way to the reader
         self._moments: deque[Moment] = deque()
         self._begun_ms = 0
         self._interrupted = ""  # the id of what the door's own answer ended
@@ -110,6 +112,8 @@ class Showing:
             self._moments.clear()
             self._answer(ask.id, False)
             self.loop.submit_latest("clear", lambda: self._clear(light=False))
+        elif self._beginning:
+            self._interrupted = self._beginning
 
     def _deadline_ms(self) -> int | None:
         if self._ask is None:
@@ -125,8 +129,15 @@ class Showing:
             self._answer(ask.id, False)
             return
         first = moments.popleft()
-        if not await self._send(first.command):
+        self._beginning = ask.id
+        sent = await self._send(first.command)
+        self._beginning = ""
+        if not sent:
             self._answer(ask.id, False)
+            return
+        if self._interrupted == ask.id:
+            self._answer(ask.id, False)
+            await self._clear(light=False)
             return
         self._ask, self._moments, self._begun_ms = ask, moments, self._clock.monotonic_ms()
         self._answer(ask.id, True)

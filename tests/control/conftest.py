@@ -47,6 +47,7 @@ class Site:
         self.kept: dict[str, str | None] = {}
         self.disk_full = False
         self.device_gone = False
+        self.device_answers: asyncio.Event | None = None  # a device that is slow waits for it
         self.disk_answers: asyncio.Event | None = None
         self.clock = HandClock()
         policy = compile_policy(
@@ -85,6 +86,8 @@ class Site:
     async def send(self, device: str, commands: Sequence[Command]) -> None:
         if self.device_gone:
             raise DriverError(f"{device} is gone")
+        if self.device_answers is not None:
+            await self.device_answers.wait()
         self.happened += [("command", command) for command in commands]
 
     @property
