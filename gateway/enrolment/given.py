@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 
 from gateway.enrolment import showing
-from gateway.enrolment.showing import LONGEST_DAYS
+from gateway.enrolment.showing import LONGEST_DAYS, Two
 from gateway.operations.messages import FacesAnswer
 from pages.language import Words
 
@@ -13,6 +14,23 @@ EMPTY: dict[str, object] = {
     "holder": "", "portals": [], "until": "", "other_way": "", "asked_by": "", "guardian": "", "below_14": False,
     "replace": False, "agreed": False,
 }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A consent that was given, whose pictures are being taken. called: the holder's name, (Chinese, English); session:
+    the window that takes them."""
+
+    holder: str
+    called: Two
+    session: str
+    portals: tuple[str, ...]
+    asked_by: str
+    other_way: str
+    until: datetime
+    below_14: bool
+    guardian: str
+    replace: bool
 
 
 def end_of(day: str, now: datetime) -> datetime | None:

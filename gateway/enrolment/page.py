@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Annotated, Protocol
@@ -12,11 +11,11 @@ from fastapi import FastAPI, Form, Query, Request
 from fastapi import Path as InPath
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
-from gateway.enrolment import showing
+from gateway.enrolment import listing, refusals, showing
 from gateway.enrolment.capture import ABANDONED_AFTER_S, WANTED, WANTED_PHOTOS, Capture
-from gateway.enrolment.given import EMPTY, end_of, problem_of
+from gateway.enrolment.given import EMPTY, Draft, end_of, problem_of
 from gateway.enrolment.photo import MAX_PHOTO_BYTES
-from gateway.enrolment.showing import LONGEST_DAYS, Named, Two
+from gateway.enrolment.showing import LONGEST_DAYS, Named
 from gateway.enrolment.texts import TEXTS, TITLE
 from gateway.errors import OperationRefusedError, OperationsUnavailableError
 from gateway.operations.messages import EnrolFace, EnrolledFace, FaceReceipt, FacesAnswer
@@ -30,6 +29,8 @@ DEFAULT_DAYS = 180
 BUSY_S = 15.0  # another window that looked within it is still enrolling
 TO_FILL_IN = ("necessary", "impact", "measures", "children", "conclusion")
 Number = Annotated[str, InPath(pattern=r"^[0-9a-f]{32}$")]
+Search = Annotated[str, Query(pattern=r"^([0-9a-f]{16})?$")]
+Before = Annotated[str, Query(pattern=listing.BEFORE)]
 
 
 class Desk(Protocol):
@@ -40,23 +41,6 @@ class Desk(Protocol):
     async def enrol_face(self, request: EnrolFace) -> EnrolledFace: ...
 
     async def withdraw_face(self, holder: str, operator: str) -> FaceReceipt: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A consent that was given, whose pictures are being taken. called: the holder's name, (Chinese, English); session:
-    the window that takes them."""
-
-    holder: str
-    called: Two
-    session: str
-    portals: tuple[str, ...]
-    asked_by: str
-    other_way: str
-    until: datetime
-    below_14: bool
-    guardian: str
-    replace: bool
 
 
 def create(
@@ -71,7 +55,7 @@ def create(
         "enrolment",
         title=TITLE,
         templates=HERE / "templates",
-        texts=TEXTS,
+        texts={**TEXTS, **refusals.TEXTS},
         zone=named.zone,
         assets=HERE / "static",
         large_paths={"/api/photo": MAX_PHOTO_BYTES},
@@ -88,11 +72,17 @@ class _Pages:
         self.draft: Draft | None = None
         self.abandoned = False  # and nobody was told so yet
         self.refused = False  # core refused these very references
+        self.searches = listing.Searches()
 
     def add(self, app: FastAPI) -> None:
         @app.get("/", include_in_schema=False)
-        async def first(request: Request) -> Response:
-            return await self.list(request)
+        async def first(request: Request, search: Search = "", before: Before = "") -> Response:
+            return await self.list(request, search=search, before=before)
+
+        @app.post("/find", include_in_schema=False)
+        async def find(request: Request, typed: Annotated[str, Form(max_length=listing.MAX_TYPED)] = "") -> Response:
+            number = self.searches.keep(self.session(request), typed.strip()) if typed.strip() else ""
+            return RedirectResponse(f"/?search={number}" if number else "/", status_code=303)
 
         @app.get("/assessment", include_in_schema=False)
         async def assessment(request: Request) -> Response:
@@ -195,8 +185,8 @@ class _Pages:
         @app.get("/picture.jpg", include_in_schema=False)
         async def picture(request: Request) -> Response:
             look = self.capture.now if self.mine(request) else None
-            if look is None:
-                return self.pages.refuse(request, 404, "not-found")
+            if look is None:  # no error: the enrolment may end while the page asks for its next picture
+                return Response(status_code=204)
             return Response(look.jpeg, media_type="image/jpeg")  # the guard adds no-store
 
         @app.post("/api/photo", summary="Take a reference from the photo in the body, which is not kept")
@@ -233,7 +223,7 @@ class _Pages:
                     return self.pages.problem(request, 409, "refused", t("desk.withdraw.gone"))
                 receipt = await self.desk.withdraw_face(holder, self.operator(request))
             except OperationRefusedError as e:
-                return self.pages.problem(request, 409, "refused", t("desk.withdraw.failed", text=e))
+                return self.pages.problem(request, 409, "refused", await self.refusal(e, t, "desk.withdraw.failed"))
             except OperationsUnavailableError:
                 return self.pages.problem(request, 503, "unavailable", t("desk.away"))
             text = t("desk.withdraw.done", count=receipt.references, number=receipt.number)
@@ -268,13 +258,19 @@ class _Pages:
         self.drop()
         return self.show(request, "done.html", made=made, name=showing.of(draft.called, visitor(request).language))
 
-    async def refusal(self, refused: OperationRefusedError, t: Words) -> str:
-        """Core's sentence in the visitor's language where there is one, else as it came."""
-        if f"refusal.{refused.code}" not in t:
-            return t("refusal.other", text=refused)
+    async def refusal(self, refused: OperationRefusedError, t: Words, lead: str = "refusal.other") -> str:
+        """What core said, in the visitor's language where it is known, else behind `lead` as it came."""
         answer = await self.answer()
         called = showing.names(answer, t.language) if answer else {}
-        return t(f"refusal.{refused.code}", name=called.get(refused.about, refused.about))
+        if f"refusal.{refused.code}" in t:
+            return t(f"refusal.{refused.code}", name=called.get(refused.about, refused.about))
+        return t(lead, text=self.reason(str(refused), t, called))
+
+    def reason(self, sentence: str, t: Words, called: Mapping[str, str]) -> str:
+        """Core's sentence in the visitor's language; called: holders' names by id."""
+        return refusals.reason(
+            sentence, t, lambda one: called.get(one, one), lambda one: self.named.portal(one, t.language)
+        )
 
     async def answer(self) -> FacesAnswer | None:
         """What core knows; None where it does not answer."""
@@ -283,14 +279,25 @@ class _Pages:
         except (OperationsUnavailableError, OperationRefusedError):
             return None
 
-    async def list(self, request: Request, told: str = "", tone: str = "amber") -> Response:
+    async def list(
+        self, request: Request, told: str = "", tone: str = "amber", search: str = "", before: str = ""
+    ) -> Response:
+        """The enrolled, newest first, a page at a time. search: a number of `searches`."""
         if (answer := await self.answer()) is None:
             return self.away(request)
+        t = self.pages.words(request)
         if self.abandoned and not told:
-            self.abandoned, told = False, self.pages.words(request)("desk.abandoned")
-        names = showing.names(answer, visitor(request).language)
-        soon_ms = int(self.now().timestamp() * 1000) + showing.SOON_MS
-        return self.show(request, "desk.html", answer=answer, names=names, told=told, tone=tone, soon_ms=soon_ms)
+            self.abandoned, told = False, t("desk.abandoned")
+        typed = self.searches.find(self.session(request), search) if search else ""
+        if typed is None:
+            search, typed, told = "", "", told or t("search.over")
+        part = listing.part(listing.matching(answer, typed) if typed else answer.faces, before)
+        names = showing.names(answer, t.language)
+        return self.show(
+            request, "desk.html", answer=answer, names=names, told=told, tone=tone, part=part, typed=typed,
+            older=before, searched=f"search={search}&" if search else "", broken=self.reason(answer.broken, t, names),
+            soon_ms=int(self.now().timestamp() * 1000) + showing.SOON_MS,
+        )  # fmt: skip
 
     def away(self, request: Request) -> Response:
         return self.show(request, "desk.html", 503, answer=None, told="")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -16,7 +17,7 @@ import cv2
 import numpy as np
 import pytest
 import pytest_asyncio
-from playwright.async_api import async_playwright, expect
+from playwright.async_api import Page, async_playwright, expect
 from windows import ARGUMENTS, CHROMIUM, Enter, served
 
 from gateway.enrolment.capture import Capture
@@ -97,6 +98,20 @@ async def office(tmp_path: Path) -> AsyncIterator[tuple[CoreOf, Capture, Path]]:
     rig.desk.close()
 
 
+async def check_print(page: Page, said: str) -> None:
+    """On paper: nothing to press, the number and the site readable, black on white though the screen is dark."""
+    await page.emulate_media(media="print", color_scheme="dark")
+    for shown in await page.locator("button, a.button, .bar, form, .no-print").all():
+        assert not await shown.is_visible(), await shown.inner_text()
+    assert await page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    text = await page.locator("main").inner_text()
+    assert said in text
+    assert "花园小区" in text or "Garden" in text
+    inks = await page.evaluate("[...document.querySelectorAll('main *')].map(e => getComputedStyle(e).color)")
+    assert all(max(map(int, re.findall(r"\d+", ink))) < 64 for ink in inks), set(inks)
+    await page.emulate_media(media="screen", color_scheme="light")
+
+
 @pytest.mark.parametrize(("width", "locale"), [("phone", "zh"), ("desk", "en")])
 async def test_from_consent_to_withdrawal(enter: Enter, office, width: str, locale: str) -> None:
     core, capture, folder = office
@@ -125,6 +140,7 @@ async def test_from_consent_to_withdrawal(enter: Enter, office, width: str, loca
     assert capture.collection is None  # nothing is left in the desk's memory
     assert len((await core.desk.gallery(capture.model_sha256)).references) == 5
     number = await page.locator(".big").inner_text()
+    await check_print(page, number.split()[-1])
     await page.locator("main a.button").click()
     await expect(page.locator("table.list tbody tr")).to_have_count(1)
     await visit.shot(f"enrolment-list-{width}-{locale}", whole=True)
@@ -137,6 +153,7 @@ async def test_from_consent_to_withdrawal(enter: Enter, office, width: str, loca
     await page.keyboard.press("Enter")
     await expect(page.locator("#receipt-title")).to_be_visible()
     await visit.shot(f"enrolment-receipt-{width}-{locale}", whole=True)
+    await check_print(page, number.split()[-1])
     await page.locator("main a.button").click()
     await visit.shot(f"enrolment-erased-{width}-{locale}", whole=True)
     assert not await visit.scrolls_sideways()
