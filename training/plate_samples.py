@@ -172,7 +172,7 @@ def random_look(kind: PlateKind, fonts: tuple[Choice, Choice], rng: np.random.Ge
 
 
 def sample(
-    rng: np.random.Generator, fonts: tuple[Choice, Choice], hard: float = 1.0
+    rng: np.random.Generator, fonts: tuple[Choice, Choice], hard: float = 1.0, *, recompose: float = RECOMPOSED
 ) -> tuple[NDArray[np.uint8], str, int]:
     """One picture: (32x128x3 uint8 BGR, text or "" for no plate, index into KINDS or -1). `hard` 0..1 scales faults."""
     if rng.random() < NOTHING_SHARE:
@@ -183,7 +183,7 @@ def sample(
     if kind not in _PROVINCE_IS_GIVEN and rng.random() < 0.25:
         text = HARD_PROVINCES[rng.integers(len(HARD_PROVINCES))] + text[1:]
     look = random_look(kind, fonts, rng)
-    if rng.random() < RECOMPOSED:
+    if rng.random() < recompose:
         hanzi = fonts[0].sources[rng.choice(len(fonts[0].sources), p=fonts[0].shares)]
         look = replace(look, glyphs=recomposed(look.glyphs, hanzi, rng))
     seen_px = int(np.exp(rng.uniform(np.log(46 if hard > 0.7 else 80), np.log(260))))  # width in the camera's picture

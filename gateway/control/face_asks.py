@@ -53,7 +53,7 @@ class Moment:
 
 
 def plan(ask: FaceAsk, *, display: bool) -> tuple[Moment, ...]:
-    """When what is sent to the reader, in order; nothing where it cannot be shown there, or takes too long. Pure."""
+    """When what is sent to the reader, in order; nothing where it cannot be shown there in LONGEST_MS. Pure."""
     if (ask.steps and not display) or not (ask.steps or ask.slots) or ask.lasts_ms > LONGEST_MS:
         return ()
     over_s = -(-ask.lasts_ms // 1000)
@@ -121,26 +121,29 @@ class Showing:
         return self._begun_ms + (self._moments[0].after_ms if self._moments else self._ask.lasts_ms)
 
     async def _begin(self, ask: FaceAsk) -> None:
+        self._beginning = ask.id
+        try:
+            shown = await self._shown_first(ask)
+        finally:
+            self._beginning = ""
+        self._answer(ask.id, shown)
+
+    async def _shown_first(self, ask: FaceAsk) -> bool:
+        """The first of it is acknowledged by the reader, and the rest is due."""
         if self._ask is not None:
             await self._given_up()
         moments = deque(plan(ask, display=self.place.display))
         if not moments:
-            log.warning("nothing here can show what a face is asked for", portal=self.place.portal)
-            self._answer(ask.id, False)
-            return
-        first = moments.popleft()
-        self._beginning = ask.id
-        sent = await self._send(first.command)
-        self._beginning = ""
-        if not sent:
-            self._answer(ask.id, False)
-            return
-        if self._interrupted == ask.id:
-            self._answer(ask.id, False)
+            why = "nothing here can show it" if ask.lasts_ms <= LONGEST_MS else f"it lasts {ask.lasts_ms} ms"
+            log.warning("what a face is asked for is not shown", portal=self.place.portal, why=why)
+            return False
+        if self._interrupted == ask.id or not await self._send(moments.popleft().command):
+            return False
+        if self._interrupted == ask.id:  # the door answered meanwhile, and the light is its own
             await self._clear(light=False)
-            return
+            return False
         self._ask, self._moments, self._begun_ms = ask, moments, self._clock.monotonic_ms()
-        self._answer(ask.id, True)
+        return True
 
     async def _due(self) -> None:
         """The next moments have come, or the end."""

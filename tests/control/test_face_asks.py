@@ -226,6 +226,19 @@ async def test_the_doors_own_answer_also_ends_what_is_still_on_its_way_to_the_re
     assert one.site.commands == [ShowText(TEXTS["turn_left"], 3, 1), ShowText(NOTHING, 1)]  # and none of its light
 
 
+async def test_the_doors_own_answer_also_ends_what_waits_for_an_earlier_one_to_be_cleared(at_door, settle) -> None:
+    one = at_door()
+    await one.begins()
+    one.site.device_answers = asyncio.Event()
+    await one.begins(replace(CHALLENGE, id="cd" * 8))
+    one.asks.signalled("lobby-reader")
+    one.site.device_answers.set()
+    await settle()
+    await one.passes(ASK.lasts_ms)
+    assert one.answers[-1] == ("lobby-camera", "cd" * 8, False)
+    assert one.site.commands[1:] == [ShowText(NOTHING, 1), Shine(0)]  # of the first; of the second nothing was shown
+
+
 async def test_another_ask_takes_its_place(at_door) -> None:
     one = at_door()
     await one.begins()

@@ -8,6 +8,8 @@ from itertools import combinations, pairwise
 import numpy as np
 import pytest
 from conftest import as_look
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gateway.vision.pad import challenge as challenges
 from gateway.vision.pad import light_code
@@ -53,6 +55,29 @@ def test_whatever_a_clip_shows_at_once_passes_for_one_step_at_most(done: set[str
         if challenges.examine(looks, Challenge((step,), BEGINS_MS, STEP_MS), RULES).finding is Finding.GENUINE
     ]
     assert len(passed) <= 1, passed
+
+
+SWAYS = st.lists(st.floats(-0.3, 0.3), min_size=12, max_size=12).map(np.array)
+
+
+@settings(max_examples=500, deadline=None)
+@given(SWAYS, SWAYS, st.lists(st.booleans(), min_size=12, max_size=12).map(np.array))
+def test_however_much_or_little_is_moved_it_counts_for_one_step_at_most(aside, down, shut) -> None:
+    seen, inside = challenges.Movement(aside, down, shut), np.ones(12, bool)
+    done = [step for step in Step if challenges.judged(step, seen, inside, ~inside, RULES)[0]]
+    assert len(done) <= 1, done
+
+
+def test_a_loop_of_small_movements_passes_no_challenge() -> None:
+    """A little of every step in every window, each enough to count and too little to accuse."""
+    done = np.array([0, 0.16, 0, -0.16, 0, 0.07, -0.07, 0, 0, 0, 0, 0])
+    aside, down = np.where(np.abs(done) > 0.1, done, 0), np.where(np.abs(done) > 0.1, 0, done)
+    shut, inside = np.arange(12) == 8, np.ones(12, bool)
+    strong = challenges.strengths(challenges.Movement(aside, down, shut), inside, RULES)
+    assert all(1 <= strong[step] < RULES.wrong_share for step in (Step.TURN_LEFT, Step.TURN_RIGHT, Step.NOD))
+    assert strong[Step.BLINK] == 1
+    for step in Step:
+        assert challenges.judged(step, challenges.Movement(aside, down, shut), inside, ~inside, RULES) == (False, False)
 
 
 @pytest.mark.parametrize(

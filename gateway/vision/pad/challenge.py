@@ -139,16 +139,28 @@ def examine(looks: Sequence[Look], challenge: Challenge | None, settings: PadSet
         inside = (times >= shown + settings.reaction_ms) & (times < shown + challenge.step_ms)
         if inside.sum() < LEAST_LOOKS_A_STEP:
             continue
-        strong = strengths(seen, inside, settings)
         early = (times >= shown) & (times < shown + settings.reaction_ms)
-        done += strong[step] >= 1 and not _begun(seen, early, step, settings)
-        wrong += any(strong[other] >= settings.wrong_share for other in _others(step))
+        was_done, was_wrong = judged(step, seen, inside, early, settings)
+        done += was_done
+        wrong += was_wrong
     figures = {"done": float(done), "wrong": float(wrong), "steps": float(len(challenge.steps))}
     if wrong:
         return cue(NAME, Finding.ATTACK, 0.0, **figures)
     if done == len(challenge.steps):
         return cue(NAME, Finding.GENUINE, 1.0, **figures)
     return silent(NAME, **figures)
+
+
+def judged(
+    step: Step, seen: Movement, inside: NDArray[np.bool_], early: NDArray[np.bool_], settings: PadSettings
+) -> tuple[bool, bool]:
+    """Whether the step was done in its window, and whether something else was, strongly enough to accuse of it.
+
+    Whatever is seen counts for one step at most: no clip can do a little of everything and pass for all.
+    """
+    strong = strengths(seen, inside, settings)
+    others = max(strong[other] for other in _others(step))
+    return strong[step] >= 1 > others and not _begun(seen, early, step, settings), others >= settings.wrong_share
 
 
 def _others(step: Step) -> list[Step]:
