@@ -34,8 +34,10 @@ _TELLING: tuple[tuple[str, str], ...] = (  # part of core's sentence, key; the f
     (r"a face key cannot be written", "key-unwritten"),
     (r"a face key cannot be destroyed", "key-undestroyed"),
     (r"a face key cannot be read|the folder of face keys cannot be made", "key-unread"),
+    (r"the stored face of '(?P<holder>[^']*)' cannot be compared", "uncompared"),
     (r"the key of this enrolment was destroyed", "key-gone"),
     (r"the key of this enrolment is damaged|a face reference does not open with its key", "key-damaged"),
+    (r"a stored consent is damaged", "consent-damaged"),
     (r"the erasure cannot be written down", "erasure-unwritten"),
     (r"the list of erasures cannot be read", "erasures-unread"),
     (r"line (?P<line>\d+) of the list of erasures was changed", "erasures-changed"),
@@ -127,6 +129,11 @@ TEXTS: Texts = {
         "无法读取人脸密钥；请检查网关的磁盘。",
         "The face keys cannot be read; check the gateway's disk.",
     ),
+    "core.uncompared": (
+        "“{holder}”已登记的人脸数据已损坏，无法与之比对，因此暂不能登记；请先撤回“{holder}”的登记，再重新登记。",
+        "The stored face of “{holder}” is damaged and cannot be compared with this one, so nothing was stored; withdraw"
+        " it, then enrol again.",
+    ),
     "core.key-gone": (
         "一条已有登记的密钥已被销毁；请撤回那条登记，再重新登记。",
         "The key of an enrolment was destroyed; withdraw that one and enrol its holder again.",
@@ -134,6 +141,10 @@ TEXTS: Texts = {
     "core.key-damaged": (
         "一条已有登记的密钥或数据已损坏；请撤回那条登记，再重新登记。",
         "The key or a reference of an enrolment is damaged; withdraw that one and enrol its holder again.",
+    ),
+    "core.consent-damaged": (
+        "一条已有登记的同意记录已损坏；请撤回那条登记，再重新登记。",
+        "The consent of an enrolment is damaged; withdraw that one and enrol its holder again.",
     ),
     "core.erasure-unwritten": (
         "密钥已销毁，但删除记录无法写入；请检查网关的磁盘，系统会再试。",

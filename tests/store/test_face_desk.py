@@ -14,6 +14,7 @@ from firmware.wire.offline import CacheKeys
 from gateway.access.attempts import AttemptLimits
 from gateway.access.decide import State, decide
 from gateway.control.node_cache import NodeSettings, build
+from gateway.enrolment.refusals import recognised
 from gateway.errors import OperationRefusedError, StoreError
 from gateway.model import AccessRequest, CredentialKind, Presented, Reason
 from gateway.store.faces.desk import FaceDesk
@@ -241,6 +242,50 @@ async def test_a_damaged_key_keeps_nobody_elses_withdrawal_from_the_door(rig):
     assert rig.told == [1, 2, 0]
     assert faces_in(rig) == ["wang"]
     assert [r.cause for r in rig.desk.receipts] == ["withdrawn"]
+
+
+async def test_a_damaged_consent_ends_neither_the_job_nor_the_gallery(rig):
+    """The job is a task of core's: what it does not expect would end core, and the doors with it."""
+    await rig.enrol()
+    await rig.enrol("wang", references=(embedding(0, 1),))
+    rig.desk._store._db.execute("UPDATE enrolment SET consent = ? WHERE holder = 'lin'", (b'{"hol',))
+    assert await rig.desk.retain() == []
+    assert [g.holder for g in (await rig.desk.gallery(MODEL)).references] == ["wang"]
+    assert faces_in(rig) == ["lin", "wang"]  # it is stored still
+    with pytest.raises(OperationRefusedError, match="enrolled already"):
+        await rig.enrol()
+    await rig.desk.withdraw("lin", "chen")
+    assert (faces_in(rig), rig.told[-1]) == (["wang"], 1)
+
+
+@pytest.mark.parametrize("damaged", ["key", "reference", "consent"])
+async def test_a_face_that_cannot_be_compared_lets_nobody_be_enrolled_beside_it(rig, damaged):
+    """It might be the same face; the sentence names whose it is. The holder himself can be enrolled again."""
+    made = await rig.enrol()
+    if damaged == "key":
+        (rig.folder / "face-keys" / f"{made.enrolment}.key").write_bytes(b"short")
+    elif damaged == "reference":
+        rig.desk._store._db.execute("UPDATE reference SET sealed = ?", (bytes(60),))
+    else:
+        rig.desk._store._db.execute("UPDATE enrolment SET consent = ?", (b"{}",))
+    with pytest.raises(StoreError, match=r"stored face of 'lin' cannot be compared .*; withdraw it") as refused:
+        await rig.enrol("wang")
+    assert recognised(str(refused.value)) == ("uncompared", {"holder": "lin"})
+    assert [e.consent.holder for e in await rig.desk.enrolments()] == ["lin"]
+    await rig.enrol(again=True)
+    with pytest.raises(OperationRefusedError, match="resembles"):
+        await rig.enrol("wang")
+    await rig.desk.withdraw("lin", "chen")
+    await rig.enrol("wang")
+
+
+async def test_a_key_that_the_disk_does_not_give_is_no_reason_to_withdraw(rig):
+    made = await rig.enrol()
+    key = rig.folder / "face-keys" / f"{made.enrolment}.key"
+    key.unlink()
+    key.mkdir()
+    with pytest.raises(StoreError, match=r"^[^;]*cannot be read [^;]*; check the disk$"):
+        await rig.enrol("wang")
 
 
 async def test_a_store_that_cannot_be_read_keeps_no_erased_face_at_the_door(rig, monkeypatch):

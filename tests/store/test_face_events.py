@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from journal_rig import MoodyDisk, everything, until
 from policy_rig import NOW_MS
-from test_face_desk import DAY, FACES_TOO, FaceRig, embedding
+from test_face_desk import DAY, FACES_TOO, FaceRig, embedding, faces_in
 
 from center.contract.catalogue import FaceErased
 from gateway.errors import StoreError
@@ -253,26 +253,80 @@ async def test_a_folder_of_the_release_before_floods_nobody(site, rig):
     await killed.close()
 
 
-async def test_a_replaced_key_that_cannot_be_destroyed_holds_up_no_other(site, rig, monkeypatch):
-    first = await rig.enrol()
-    await rig.enrol("wang", references=(embedding(0, 1),), until_ms=NOW_MS + DAY)
-    store = site.desk._store
+def stuck_key(store, monkeypatch, *stuck: str) -> None:
+    """The disk refuses to destroy the keys of these enrolments."""
     real = store._keys.destroy
 
     def destroy(enrolment):
-        if enrolment == first.enrolment:
+        if enrolment in stuck:
             raise store._keys._undestroyed(OSError(5, "Input/output error"))
         real(enrolment)
 
     monkeypatch.setattr(store._keys, "destroy", destroy)
-    await rig.enrol(references=(embedding(0, 0, 1),), again=True)  # stored all the same
+
+
+async def test_a_replaced_key_that_cannot_be_destroyed_holds_up_no_other(site, rig, monkeypatch):
+    """Neither another replaced one nor one whose consent ended."""
+    await rig.enrol()
+    await rig.enrol("wang", references=(embedding(0, 1),))
+    store = site.desk._store
+    monkeypatch.setattr(store, "_end_replaced", lambda now_ms: [])
+    await rig.enrol(references=(embedding(0, 0, 1),), again=True)
+    await rig.enrol("wang", references=(embedding(0, 0, 0, 1),), until_ms=NOW_MS + DAY, again=True)
+    monkeypatch.undo()
+    (first,), (second,) = store._db.execute("SELECT enrolment FROM ending ORDER BY rowid").fetchall()
+    stuck_key(store, monkeypatch, first)
     rig.policy.clock.days_later = 1
     with pytest.raises(StoreError, match="cannot be destroyed"):
         await site.desk.retain()
-    assert await site.causes() == ["expired"]
+    assert [(r.enrolment, r.cause) for r in site.desk.receipts][:1] == [(second, "replaced")]
+    assert await site.causes() == ["replaced", "expired"]
     monkeypatch.undo()
     await site.desk.retain()
-    assert await site.causes() == ["expired", "replaced"]
+    assert await site.causes() == ["replaced", "expired", "replaced"]
+
+
+async def test_who_enrolled_again_asked_for_no_other_erasure(site, rig, monkeypatch):
+    """Another holder's replaced key goes in the same moment: its event names who replaced that one."""
+    first = await rig.enrol()
+    await rig.enrol("wang", references=(embedding(0, 1),))
+    stuck_key(site.desk._store, monkeypatch, first.enrolment)
+    await rig.enrol(references=(embedding(0, 0, 1),), again=True, operator="first")
+    monkeypatch.undo()
+    await rig.enrol("wang", references=(embedding(0, 0, 0, 1),), again=True, operator="second")
+    told = {r.enrolment: one for r, one in zip(site.desk.receipts, await site.told(), strict=True)}
+    assert {one.operator for one in told.values()} == {"firstaaaaaaaaaaa", "secondaaaaaaaaaa"}
+    assert told[first.enrolment].operator == "firstaaaaaaaaaaa"
+    assert site.desk._asked_by == {}
+
+
+@pytest.mark.parametrize(
+    ("part", "cause"), [("_remove", "withdrawn"), ("_note_newest", "withdrawn"), ("add", "interrupted")]
+)
+async def test_who_asked_is_known_where_the_disk_refused_half_way(site, rig, monkeypatch, part, cause):
+    await rig.enrol()
+    store = site.desk._store
+
+    def full(*_, **__):
+        raise StoreError("the store of faces cannot be written")
+
+    monkeypatch.setattr(store._ledger if part == "add" else store, part, full)
+    with pytest.raises(StoreError):
+        await site.desk.withdraw("lin", "chen")
+    monkeypatch.undo()
+    await site.desk.retain()
+    assert [(one.cause, one.operator) for one in await site.told()] == [(cause, "chenaaaaaaaaaaaa")]
+
+
+async def test_who_asked_in_vain_did_not_ask_for_what_ended_by_itself(site, rig, monkeypatch):
+    made = await rig.enrol(until_ms=NOW_MS + DAY)
+    stuck_key(site.desk._store, monkeypatch, made.enrolment)
+    with pytest.raises(StoreError):
+        await site.desk.withdraw("lin", "chen")
+    monkeypatch.undo()
+    rig.policy.clock.days_later = 1
+    await site.desk.retain()
+    assert [(one.cause, one.operator) for one in await site.told()] == [("expired", None)]
 
 
 @pytest.mark.parametrize("lost", ["journal", "store", "note", "both"])
@@ -344,22 +398,16 @@ async def test_one_face_that_cannot_be_erased_holds_up_no_other(site, rig, monke
     await rig.enrol(until_ms=NOW_MS + DAY)
     await rig.enrol("wang", references=(embedding(0, 1),), until_ms=NOW_MS + DAY)
     store, seen = site.desk._store, []
-    stuck = store._of("lin")
-    real = store._keys.destroy
-
-    def destroy(enrolment):
-        if enrolment == stuck:
-            raise store._keys._undestroyed(OSError(5, "Input/output error"))
-        real(enrolment)
 
     async def changed():
         seen.append(1)
 
     site.desk.gallery_changed = changed
-    monkeypatch.setattr(store._keys, "destroy", destroy)
+    stuck_key(store, monkeypatch, store._of("lin"))
     rig.policy.clock.days_later = 1
     with pytest.raises(StoreError, match="cannot be destroyed"):
         await site.desk.retain()
     assert [e.consent.holder for e in await site.desk.enrolments()] == ["lin"]
     assert seen == [1]
     assert await site.causes() == ["expired"]
+    assert faces_in(rig) == ["lin"]  # the policy does not name the other one any more

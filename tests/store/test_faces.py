@@ -3,11 +3,13 @@
 import os
 import shutil
 import struct
+from pathlib import Path
 
 import pytest
 
 from gateway.errors import OperationRefusedError, StoreError
-from gateway.store.faces.consent import Consent
+from gateway.store.faces.consent import Consent, encode
+from gateway.store.faces.keys import EnrolmentKeys
 from gateway.store.faces.store import FaceStore
 
 DAY = 86_400_000
@@ -348,6 +350,72 @@ def test_a_damaged_store_is_a_sentence_and_no_end_of_core(store, tmp_path):
     store.close()
     with pytest.raises(StoreError, match="store of faces"):
         FaceStore(tmp_path, NOW)
+
+
+def test_a_damaged_note_of_the_newest_erasure_is_a_sentence_and_no_end_of_core(store, tmp_path):
+    store._db.execute("DELETE FROM newest_erasure")
+    store.close()
+    with pytest.raises(StoreError, match="its note of the newest erasure is missing"):
+        FaceStore(tmp_path, NOW)
+
+
+@pytest.mark.parametrize("damaged", [b'{"hol', b'{"holder":"li-wei"}', b'{"holder":"\xff"}', b"\0", "zhang-min's"])
+def test_a_damaged_consent_costs_only_its_holder(store, tmp_path, damaged):
+    """It counts nowhere, stands in the list and can be withdrawn."""
+    store.enrol(consent(), [embedding(1)], MODEL, NOW)
+    store.enrol(consent("zhang-min"), [embedding(2)], MODEL, NOW)
+    packed = encode(consent("zhang-min")) if damaged == "zhang-min's" else damaged
+    store._db.execute("UPDATE enrolment SET consent = ? WHERE holder = 'li-wei'", (packed,))
+    assert [g.holder for g in store.references(MODEL, NOW)] == ["zhang-min"]
+    mine, theirs = store.enrolments()
+    assert (mine.consent.holder, mine.consent.portals, mine.references) == ("li-wei", (), 1)
+    assert theirs.consent == consent("zhang-min")
+    assert store.expire(NOW) == []
+    store.close()
+    again = FaceStore(tmp_path, NOW)
+    assert again.withdraw("li-wei", NOW).key_destroyed
+    assert [e.consent.holder for e in again.enrolments()] == ["zhang-min"]
+    again.close()
+
+
+def test_an_enrolment_whose_number_is_damaged_costs_only_its_holder(store):
+    store.enrol(consent(), [embedding(1)], MODEL, NOW)
+    store.enrol(consent("zhang-min", until_ms=NOW + DAY), [embedding(2)], MODEL, NOW)
+    store._db.execute("PRAGMA foreign_keys=OFF")
+    number = store._of("li-wei")
+    for table in ("enrolment", "reference"):
+        store._db.execute(f"UPDATE {table} SET enrolment = 'damaged' WHERE enrolment = ?", (number,))
+    assert [g.holder for g in store.references(MODEL, NOW)] == ["zhang-min"]
+    with pytest.raises(StoreError, match="not named by 32 hex digits"):
+        store.expire(NOW + DAY)
+    assert [r.cause for r in store.receipts] == ["expired"]
+
+
+@pytest.mark.parametrize("refused", ["rename", "overwrite"])
+def test_replaced_keys_that_cannot_be_destroyed_turn_no_faces_off(store, tmp_path, monkeypatch, refused):
+    """Neither at the start nor for the one replaced after them."""
+    old = [store.enrol(consent(holder), [embedding(1)], MODEL, NOW).enrolment for holder in ("li-wei", "zhang-min")]
+
+    def refuse(*_):
+        raise OSError(5, "Input/output error")
+
+    real, overwrite = Path.rename, EnrolmentKeys._overwrite
+    if refused == "rename":
+        monkeypatch.setattr(Path, "rename", lambda path, to: refuse() if path.stem in old else real(path, to))
+    else:
+        monkeypatch.setattr(
+            EnrolmentKeys, "_overwrite", lambda keys, going: refuse() if going.stem in old else overwrite(keys, going)
+        )
+    for holder in ("li-wei", "zhang-min"):
+        store.enrol(consent(holder), [embedding(2)], MODEL, NOW)
+    store.close()
+    again = FaceStore(tmp_path, NOW)
+    assert [g.holder for g in again.references(MODEL, NOW)] == ["li-wei", "zhang-min"]
+    assert again.receipts == ()
+    monkeypatch.undo()
+    assert [(r.enrolment, r.cause) for r in again.expire(NOW)] == [(one, "replaced") for one in old]
+    assert len(list((tmp_path / "face-keys").iterdir())) == 2
+    again.close()
 
 
 def test_a_folder_of_keys_that_cannot_be_looked_at_is_a_sentence(store, tmp_path, monkeypatch):

@@ -82,7 +82,7 @@ class FaceDesk:
         self._unread = False  # a gallery was handed on as empty, since it could not be read
         self.broken = ""
         self._folder = folder
-        self._asked_by: dict[int, str] = {}  # number of an erasure not told yet -> token of who asked for it
+        self._asked_by: dict[str, str] = {}  # enrolment whose erasure is not told yet -> token of who asked for it
         try:
             self._store = FaceStore(folder, clock.now_ms(), told_in(recorder.kept))
         except StoreError as e:
@@ -137,15 +137,17 @@ class FaceDesk:
             until = datetime.fromtimestamp(consent.until_ms / 1000, tz=UTC)
             self._policy.check_face(holder, portals, until)  # before an earlier enrolment is replaced
             present = await asyncio.to_thread(store.enrolments)
-            if not again and any(e.consent.holder == consent.holder for e in present):
+            earlier = next((e.enrolment for e in present if e.consent.holder == consent.holder), None)
+            if not again and earlier is not None:
                 raise OperationRefusedError(
                     f"a face of {consent.holder!r} is enrolled already; enrol again with the choice to replace it",
                     "face-enrolled",
                     consent.holder,
                 )
             await self._refuse_duplicate(store, consent.holder, references, model_sha256, now_ms)
-            erased = len(store.receipts)
             made = await asyncio.to_thread(store.enrol, consent, references, model_sha256, now_ms)
+            if earlier is not None:  # also where the disk keeps its key for now
+                self._asked_by[earlier] = self._token("operator", operator)
             try:
                 await self._policy.admit_face(consent.holder, consent.portals, until, operator)
             except BaseException:
@@ -159,7 +161,6 @@ class FaceDesk:
                 consent.until_ms,
             )
             await self._recorder.record([NewEntry(told)], late_ok=True)
-            self._asked_by |= {r.number: told.operator for r in store.receipts[erased:]}  # the one that was replaced
             await self._tell()
         log.info("a face was enrolled", references=made.references)
         await self.gallery_changed()
@@ -169,8 +170,11 @@ class FaceDesk:
         """Erase everything of this holder's face. Raises OperationRefusedError, StoreError where it was not erased."""
         try:
             async with self._one_at_a_time:
-                receipt = await asyncio.to_thread(self._opened().withdraw, holder, self._clock.now_ms())
-                self._asked_by[receipt.number] = self._token("operator", operator)
+                store = self._opened()
+                enrolment = await asyncio.to_thread(store.enrolment_of, holder)
+                if enrolment is not None:  # before it is tried: the disk may refuse half-way, and the job ends it
+                    self._asked_by[enrolment] = self._token("operator", operator)
+                receipt = await asyncio.to_thread(store.withdraw, holder, self._clock.now_ms())
         finally:  # also where the list could not be written: the key is gone by then, and the face counts no more
             self._version += 1
             await self.gallery_changed()  # takes the lock to read: not within it
@@ -236,9 +240,12 @@ class FaceDesk:
             await self._tell()
         if changed:
             await self.gallery_changed()
+        try:
+            await self._dismiss_erased()
+        except StoreError as e:
+            failed = failed or e
         if failed is not None:
             raise failed
-        await self._dismiss_erased()
         return done
 
     async def _dismiss_erased(self) -> None:
@@ -264,7 +271,7 @@ class FaceDesk:
         store = self._opened()
         told = store.told(told_in(self._recorder.kept))  # a commit that was given up, stalled, may have ended well
         while waiting := store.receipts[told : told + TOLD_AT_ONCE]:
-            events = [NewEntry(FaceErased(r.cause, r.references, self._asked_by.get(r.number))) for r in waiting]
+            events = [NewEntry(FaceErased(r.cause, r.references, self._who_asked(r))) for r in waiting]
             newest = waiting[-1]
             try:
                 await self._recorder.record(events, keep={TOLD_KEY: f"{newest.number} {newest.digest}"})
@@ -273,19 +280,24 @@ class FaceDesk:
             except StoreError as e:
                 log.error("events of erased faces will be tried again", error=str(e), after_s=RETENTION_EVERY_S)
                 break
-        self._asked_by = {number: who for number, who in self._asked_by.items() if number > told}
+        if self._asked_by:
+            for receipt in store.receipts[:told]:
+                self._asked_by.pop(receipt.enrolment, None)
+
+    def _who_asked(self, receipt: Receipt) -> str | None:
+        """None for what the program ends by itself, also where somebody had asked in vain before."""
+        return None if receipt.cause in ("expired", "holder-removed") else self._asked_by.get(receipt.enrolment)
 
     async def _refuse_duplicate(
         self, store: FaceStore, holder: str, references: Sequence[bytes], model_sha256: str, now_ms: int
     ) -> None:
-        """Raises OperationRefusedError where another holder has this face already."""
+        """Raises OperationRefusedError where another holder has this face already, StoreError where a stored one cannot
+        be compared."""
         probes = [_unit(r) for r in references]
-        stored = await asyncio.to_thread(lambda: tuple(store.references(model_sha256, now_ms)))
+        stored = await asyncio.to_thread(lambda: tuple(store.references_beside(holder, model_sha256, now_ms)))
         for number, one in enumerate(stored):
             if number % COMPARED_AT_ONCE == 0:
                 await asyncio.sleep(0)
-            if one.holder == holder:
-                continue
             other = _unit(one.embedding)
             like = max((sum(map(mul, probe, other)) for probe in probes if len(probe) == len(other)), default=0.0)
             if like >= SAME_PERSON:

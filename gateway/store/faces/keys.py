@@ -15,8 +15,10 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gateway.errors import StoreError
+from runtime.log import get
 
 KEY_BYTES, NONCE_BYTES = 32, 12
+log = get("faces")
 _NAME = re.compile(r"[0-9a-f]{32}\Z")
 
 
@@ -77,10 +79,14 @@ class EnrolmentKeys:
             raise self._undestroyed(e) from e
 
     def finish(self) -> set[str]:
-        """Overwrite what a power cut left half destroyed; says which enrolments' keys. Raises StoreError."""
+        """Overwrite what a power cut left half destroyed; says which enrolments' keys. One that the disk refuses still
+        has no name and opens nothing; whoever ends its erasure tries again."""
         found = list(self._folder.glob("*.going"))
         for going in found:
-            self._finish(going)
+            try:
+                self._finish(going)
+            except StoreError as e:
+                log.error("a key without a name will be overwritten later", enrolment=going.stem, error=str(e))
         return {going.stem for going in found}
 
     def _finish(self, going: Path) -> None:
@@ -108,7 +114,10 @@ class EnrolmentKeys:
 
     def _path(self, enrolment: str) -> Path:
         if not _NAME.match(enrolment):
-            raise ValueError("an enrolment is 32 hex digits")
+            raise StoreError(
+                f"{self._folder}: the key of this enrolment is damaged (not named by 32 hex digits); put the last"
+                " backup back"
+            )
         return self._folder / f"{enrolment}.key"
 
     def _read(self, enrolment: str) -> bytes:

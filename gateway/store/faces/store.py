@@ -27,12 +27,14 @@ LEAST_REFERENCES, MOST_REFERENCES = 1, 8
 MOST_REFERENCE_BYTES = 8192  # 2048 float32, far above any embedding we know
 MOST_HOLDERS = 10_000  # of one site; beyond it another design is needed
 SCHEMA_VERSION = 3
+UNREAD = "?"
 log = get("faces")
 
 
 @dataclass(frozen=True, slots=True)
 class Enrolment:
-    """One holder's faces as a list shows them."""
+    """One holder's faces as a list shows them. Where the consent cannot be read any more it has no portals, and UNREAD
+    in place of who asked; such a face counts nowhere, and can be withdrawn."""
 
     enrolment: str
     consent: Consent
@@ -71,6 +73,11 @@ class FaceStore:
         try:
             with _sentences():
                 row = self._db.execute("SELECT number, digest, told FROM newest_erasure").fetchone()
+                if row is None:
+                    raise StoreError(
+                        f"{folder}: the store of faces cannot be opened (its note of the newest erasure is missing);"
+                        " put the last backup back"
+                    )
                 self._ledger.check_head(*row[:2])
                 self._told: int | None = row[2]
                 self.note_told(self.told(in_journal))  # before anything is erased here
@@ -157,31 +164,67 @@ class FaceStore:
     def enrolments(self) -> list[Enrolment]:
         """Who is enrolled, by holder."""
         rows = self._db.execute(
-            "SELECT enrolment, consent, model_sha256, made_ms,"
+            "SELECT enrolment, holder, consent, model_sha256, made_ms, until_ms,"
             " (SELECT count(*) FROM reference r WHERE r.enrolment = e.enrolment) FROM enrolment e ORDER BY holder"
         )
-        return [Enrolment(e, rules.decode(c), m, made, n) for e, c, m, made, n in rows]
+        told = []
+        for enrolment, holder, packed, model_sha256, made_ms, until_ms, references in rows:
+            try:
+                consent = _consent(packed, holder)
+            except StoreError as e:
+                log.error("a stored consent cannot be read", enrolment=enrolment, why=str(e))
+                consent = Consent(holder, (), UNREAD, UNREAD, made_ms, until_ms)
+            told.append(Enrolment(enrolment, consent, model_sha256, made_ms, references))
+        return told
+
+    @_sentences()
+    def enrolment_of(self, holder: str) -> str | None:
+        """The number of what is stored of a holder, None where nothing is."""
+        return self._of(holder)
 
     def references(self, model_sha256: str, now_ms: int) -> Iterator[Reference]:
         """The gallery: references made by this model, of consents that hold now, without those that do not open with
         their key. In the clear: never write them."""
+        for _, enrolment, opened in self._references(model_sha256, now_ms):
+            if isinstance(opened, Reference):
+                yield opened
+            else:  # opens nothing; the others, and whoever was erased, must reach the door
+                log.error("a stored face counts nowhere", enrolment=enrolment, why=str(opened))
+
+    def references_beside(self, holder: str, model_sha256: str, now_ms: int) -> Iterator[Reference]:
+        """Everybody's but this holder's, for a comparison that must leave nobody out. Raises StoreError where one does
+        not open: nobody could say whether it is the same face."""
+        for theirs, _, opened in self._references(model_sha256, now_ms):
+            if theirs == holder:
+                continue
+            if isinstance(opened, StoreError):
+                if isinstance(opened.__cause__, OSError):
+                    raise opened  # the disk, which no withdrawal mends
+                raise StoreError(
+                    f"the stored face of {theirs!r} cannot be compared ({opened}); withdraw it, then enrol again"
+                ) from opened
+            yield opened
+
+    def _references(self, model_sha256: str, now_ms: int) -> Iterator[tuple[str, str, Reference | StoreError]]:
+        """(holder, enrolment, the reference or why it does not open), without those that are being erased."""
         with _sentences():
             rows = self._db.execute(
-                "SELECT e.enrolment, e.consent, r.sealed FROM enrolment e JOIN reference r USING (enrolment)"
+                "SELECT e.enrolment, e.holder, e.consent, r.sealed FROM enrolment e JOIN reference r USING (enrolment)"
                 " WHERE e.model_sha256 = ? AND e.until_ms > ? ORDER BY e.holder, r.id",
                 (model_sha256, now_ms),
             ).fetchall()
-        for enrolment, packed, sealed in rows:
-            consent = rules.decode(packed)
+        for enrolment, holder, packed, sealed in rows:
+            opened: Reference | StoreError
             try:
-                if not self._keys.exists(enrolment):
-                    continue  # being erased; the ledger's line or the rows' end is still to come
-                plain = self._keys.open(enrolment, sealed, _bound_to(enrolment, consent.holder, model_sha256))
-            except (StoreError, OSError) as e:
-                # This one opens nothing; the others, and whoever was erased, must reach the door.
-                log.error("a stored face counts nowhere", enrolment=enrolment, why=str(e))
-                continue
-            yield Reference(consent.holder, consent.portals, plain)
+                with _sentences():
+                    if not self._keys.exists(enrolment):
+                        continue  # the ledger's line or the rows' end is still to come
+                    consent = _consent(packed, holder)
+                    plain = self._keys.open(enrolment, sealed, _bound_to(enrolment, holder, model_sha256))
+                opened = Reference(holder, consent.portals, plain)
+            except StoreError as e:
+                opened = e
+            yield holder, enrolment, opened
 
     @_sentences()
     def withdraw(self, holder: str, now_ms: int, cause: Cause = "withdrawn") -> Receipt:
@@ -204,16 +247,16 @@ class FaceStore:
         rows = self._db.execute("SELECT enrolment, holder, until_ms FROM enrolment").fetchall()
         for enrolment, holder, until_ms in rows:
             cause: Cause | None = None
-            if not self._keys.exists(enrolment):
-                cause = "interrupted"
-            elif certain and until_ms <= now_ms:
-                cause = "expired"
-            elif holders is not None and holder not in holders:
-                cause = "holder-removed"
-            if cause is None:
-                continue
             try:
-                done.append(self._erase(enrolment, cause, now_ms))
+                with _sentences():
+                    if not self._keys.exists(enrolment):
+                        cause = "interrupted"
+                    elif certain and until_ms <= now_ms:
+                        cause = "expired"
+                    elif holders is not None and holder not in holders:
+                        cause = "holder-removed"
+                    if cause is not None:
+                        done.append(self._erase(enrolment, cause, now_ms))
             except StoreError as e:
                 failed = e
         if failed is not None:
@@ -235,16 +278,24 @@ class FaceStore:
         return receipt
 
     def _end_replaced(self, now_ms: int) -> list[Receipt]:
-        """Destroy the keys of enrolments whose rows went with their replacement; each gets its receipt."""
-        done = []
-        for enrolment, removed in self._db.execute("SELECT enrolment, removed FROM ending").fetchall():
-            self._keys.destroy(enrolment)
-            receipt = self._ledger.find(enrolment)  # there, where only the row's end was refused
-            done.append(receipt or self._ledger.add(enrolment, now_ms, "replaced", removed, key_destroyed=True))
-            with _transaction(self._db):
-                self._db.execute("DELETE FROM ending WHERE enrolment = ?", (enrolment,))
+        """Destroy the keys of enrolments whose rows went with their replacement; each gets its receipt. Raises
+        StoreError where one failed, after all others."""
+        done: list[Receipt] = []
+        failed: StoreError | None = None
+        for enrolment, removed in self._db.execute("SELECT enrolment, removed FROM ending ORDER BY rowid").fetchall():
+            try:
+                with _sentences():
+                    self._keys.destroy(enrolment)
+                    receipt = self._ledger.find(enrolment)  # there, where only the row's end was refused
+                    done.append(receipt or self._ledger.add(enrolment, now_ms, "replaced", removed, key_destroyed=True))
+                    with _transaction(self._db):
+                        self._db.execute("DELETE FROM ending WHERE enrolment = ?", (enrolment,))
+            except StoreError as e:
+                failed = e
         if done:
             self._note_newest()
+        if failed is not None:
+            raise failed
         return done
 
     def _remove(self, enrolment: str) -> None:
@@ -270,7 +321,11 @@ class FaceStore:
     def _finish(self, now_ms: int) -> None:
         """Erase what the ledger says is erased (a store from a backup), and end what a power cut left half done."""
         unnamed = self._keys.finish()
-        self._end_replaced(now_ms)
+        try:
+            self._end_replaced(now_ms)
+        except StoreError as e:  # it has no rows and opens nothing; `expire` ends it
+            log.error("the key of a replaced enrolment will be destroyed later", error=str(e))
+        ending = {str(row[0]) for row in self._db.execute("SELECT enrolment FROM ending")}
         stored = {str(row[0]) for row in self._db.execute("SELECT enrolment FROM enrolment")}
         for enrolment in stored:
             if enrolment in self._ledger:
@@ -281,11 +336,22 @@ class FaceStore:
             elif not self._keys.exists(enrolment):  # rows come after their key: only an erasure leaves them without
                 self._erase(enrolment, "interrupted", now_ms)
         # Never used, or put back by a backup.
-        for enrolment in (self._keys.all() | unnamed) - stored:
+        for enrolment in (self._keys.all() | unnamed) - stored - ending:
             self._keys.destroy(enrolment)
             if enrolment not in self._ledger:
                 self._ledger.add(enrolment, now_ms, "incomplete", 0, key_destroyed=True)
         self._note_newest()
+
+
+def _consent(packed: bytes, holder: str) -> Consent:
+    """Raises StoreError where this is no consent of the holder."""
+    try:
+        consent = rules.decode(packed)
+    except ValueError as e:  # msgspec's errors are, and what is no UTF-8
+        raise StoreError(f"a stored consent is damaged ({e}); withdraw that face and enrol the holder again") from e
+    if consent.holder != holder:
+        raise StoreError("a stored consent is damaged (another holder's); withdraw that face, and enrol again")
+    return consent
 
 
 def _bound_to(enrolment: str, holder: str, model_sha256: str) -> bytes:
